@@ -1,0 +1,38 @@
+//! `proa`: the entrypoint of the main container of a Pod that must end.
+//!
+//! ```text
+//!  Args ──plan──▶ Plan ──┬─ gate ─────▶ GateEnd    Open | Interrupted | Deleted | Failed(why)
+//!  env ───┘              ├─ run ──────▶ RunReport  Exited(code) | Signaled(signal), or SpawnError
+//!  files ─┘              └─ teardown ─▶ what was asked and who has ended; never an error
+//!                                │
+//!                          exit::Exit ──▶ 0..=255
+//!  signals: one stream, opened before everything else, lent to each phase in turn
+//! ```
+//!
+//! Decisions are pure functions (`gate::verdict`, `teardown::decide`,
+//! `teardown::retry`, `teardown::waiting`, `pod::restart`, …); thin shells
+//! around them fetch and act. Only `flow` knows all phases, only `os` holds
+//! `unsafe`.
+
+mod args;
+mod env;
+mod exit;
+mod flow;
+mod gate;
+mod http;
+mod install;
+pub mod os;
+mod plan;
+mod pod;
+mod run;
+mod runtime;
+mod sidecars;
+mod teardown;
+mod telemetry;
+
+pub use flow::main;
+
+/// What `--version` says.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How requests name their sender.
+const USER_AGENT: &str = concat!("proa/", env!("CARGO_PKG_VERSION"));

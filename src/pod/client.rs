@@ -1,0 +1,260 @@
+//! The API server over kube's client: get, list and watch of one Pod.
+//!
+//! kube gives us TLS, connections and events as its users know them. Three
+//! things are done here because its higher layers do not: TCP_NODELAY (a
+//! server that asks for no client certificate otherwise answers 40 ms late,
+//! kube-rs/kube#2056), the token read anew for each request, and answers cut
+//! at a size and a time.
+
+use std::fs;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use http_body_util::BodyExt;
+use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::{Request, Response, Uri};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
+use kube::client::{Body, ConfigExt};
+use kube::core::WatchEvent;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::document::{PodDocument, PodListDocument};
+use super::identity::PodName;
+use crate::plan::IdentityPlan;
+
+/// Until a connection stands, TLS aside.
+const CONNECT: Duration = Duration::from_secs(4);
+/// Until an answer begins, and until a short one has ended.
+const ANSWER: Duration = Duration::from_secs(10);
+/// A watch that says nothing for so long (the API server sends a bookmark
+/// every minute) may be dead; it is opened again where it left off.
+const SILENCE: Duration = Duration::from_secs(75);
+/// What the server is asked to end a watch after, so that none is for ever.
+const WATCH_SECONDS: u32 = 290;
+/// etcd holds objects of 1.5 MiB; this leaves room, yet is a bound.
+const LARGEST: usize = 8 << 20;
+
+/// Why an answer is none.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The server said no: its code, its words, and for how long to stay away.
+    Status { code: u16, message: String, retry_after: Option<Duration> },
+    /// The server said something that is not this Pod.
+    Garbage(String),
+    /// No answer at all: connection, TLS, time, or the token file.
+    Unreachable(anyhow::Error),
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status { code, message, .. } => write!(out, "{code}: {message}"),
+            Self::Garbage(what) => write!(out, "the answer is not our Pod: {what}"),
+            Self::Unreachable(error) => write!(out, "{error:#}"),
+        }
+    }
+}
+
+type ApiResult<T> = Result<T, ApiError>;
+
+fn garbage(what: impl Into<anyhow::Error>) -> ApiError {
+    ApiError::Garbage(format!("{:#}", what.into()))
+}
+
+fn unreachable(error: impl Into<anyhow::Error>) -> ApiError {
+    ApiError::Unreachable(error.into())
+}
+
+/// One Pod at one API server; a single connection is kept and used again.
+pub struct ApiClient {
+    client: kube::Client,
+    server: String,
+    token: PathBuf,
+    path: String,
+    name: String,
+}
+
+impl ApiClient {
+    /// Sets up TLS with the service account's CA; connects to nobody yet.
+    ///
+    /// # Errors
+    /// Where the CA or the server's address cannot be used.
+    pub fn new(plan: &IdentityPlan, name: &PodName) -> anyhow::Result<Self> {
+        let (host, port) = plan.server.as_ref().context("KUBERNETES_SERVICE_HOST is not set")?;
+        let host =
+            if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
+        let server = format!("https://{host}:{port}");
+        let uri: Uri = server.parse().with_context(|| format!("{server} is not an API server's address"))?;
+        let ca = plan.service_account.join("ca.crt");
+        let pem = fs::read(&ca).with_context(|| format!("cannot read {}", ca.display()))?;
+        let roots: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(&pem).map(|der| der.map(|der| der.to_vec())).collect();
+        let mut config = kube::Config::new(uri);
+        config.root_cert = Some(roots.with_context(|| format!("{} holds no certificate", ca.display()))?);
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_keepalive(Some(Duration::from_secs(10)));
+        tcp.set_keepalive_interval(Some(Duration::from_secs(5)));
+        tcp.set_keepalive_retries(Some(3));
+        let tls = config.rustls_https_connector_with_connector(tcp)?;
+        let service = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build::<_, Body>(tls);
+        Ok(Self {
+            client: kube::Client::new(service, &name.namespace.name),
+            server,
+            token: plan.service_account.join("token"),
+            path: format!("/api/v1/namespaces/{}/pods", name.namespace.name),
+            name: name.pod.name.clone(),
+        })
+    }
+
+    /// The Pod by name.
+    ///
+    /// # Errors
+    /// [`ApiError`]
+    pub async fn get(&self) -> ApiResult<PodDocument> {
+        self.document(&format!("{}/{}", self.path, self.name)).await
+    }
+
+    /// The Pod as the only item of a list: for a Role that has no `get`.
+    ///
+    /// # Errors
+    /// [`ApiError`]; a list without it is a 404.
+    pub async fn list(&self) -> ApiResult<PodDocument> {
+        let list: PodListDocument = self.document(&format!("{}?{}", self.path, self.selector())).await?;
+        let mut pod = list.items.and_then(|items| items.into_iter().next()).ok_or_else(|| {
+            let message = format!("pods {:?} not found", self.name);
+            ApiError::Status { code: 404, message, retry_after: None }
+        })?;
+        if let (Some(of_pod), Some(of_list)) = (&mut pod.metadata, list.metadata) {
+            of_pod.resource_version = of_list.resource_version.or(of_pod.resource_version.take());
+        }
+        Ok(pod)
+    }
+
+    /// Opens a watch on the one Pod: changes since `version`, or the present
+    /// state and then changes.
+    ///
+    /// # Errors
+    /// [`ApiError`] where the server refuses it.
+    pub async fn watch(&self, version: Option<&str>) -> ApiResult<Watch> {
+        let since = version.map(|version| format!("&resourceVersion={version}")).unwrap_or_default();
+        let (path, selector) = (&self.path, self.selector());
+        let options = format!("watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}");
+        let answer = self.send(&format!("{path}?{selector}&{options}{since}")).await?;
+        Ok(Watch { body: answer.into_body(), buffer: Vec::new(), scanned: 0 })
+    }
+
+    fn selector(&self) -> String {
+        format!("fieldSelector=metadata.name%3D{}", self.name)
+    }
+
+    async fn document<T: DeserializeOwned>(&self, target: &str) -> ApiResult<T> {
+        let answer = self.send(target).await?;
+        let bytes = in_time(collect(answer.into_body())).await?;
+        serde_json::from_slice(&bytes).map_err(garbage)
+    }
+
+    /// GETs path and query; an answer that is no 2xx is an error.
+    async fn send(&self, target: &str) -> ApiResult<Response<Body>> {
+        let token = fs::read_to_string(&self.token)
+            .with_context(|| format!("cannot read {}", self.token.display()))
+            .map_err(ApiError::Unreachable)?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(unreachable)?;
+        bearer.set_sensitive(true);
+        let request = Request::get(format!("{}{target}", self.server))
+            .header(AUTHORIZATION, bearer)
+            .header(USER_AGENT, crate::USER_AGENT)
+            .body(Body::empty())
+            .map_err(unreachable)?;
+        let answer = in_time(async { self.client.send(request).await.map_err(unreachable) }).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let code = answer.status().as_u16();
+        // The reason is a courtesy; a body that hangs or is cut gives none.
+        let bytes = in_time(collect(answer.into_body())).await.unwrap_or_default();
+        let status: Option<Status> = serde_json::from_slice(&bytes).ok();
+        let message =
+            status.and_then(|status| status.message).unwrap_or_else(|| "no reason given".to_owned());
+        Err(ApiError::Status { code, message, retry_after: seconds.map(Duration::from_secs) })
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = ApiResult<T>>) -> ApiResult<T> {
+    let late = |_| unreachable(anyhow::anyhow!("no answer within {} s", ANSWER.as_secs()));
+    timeout(ANSWER, work).await.map_err(late)?
+}
+
+async fn collect(mut body: Body) -> ApiResult<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(unreachable)?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+        if bytes.len() > LARGEST {
+            return Err(ApiError::Garbage(format!("longer than {LARGEST} bytes")));
+        }
+    }
+    Ok(bytes)
+}
+
+/// An open watch: one JSON document a line.
+pub struct Watch {
+    body: Body,
+    buffer: Vec<u8>,
+    /// How much of `buffer` is known to hold no line end.
+    scanned: usize,
+}
+
+impl Watch {
+    /// The next event; None when the server ended the watch in order, or has
+    /// been silent for so long that it may be gone.
+    ///
+    /// # Errors
+    /// [`ApiError`]; the watch is of no more use then.
+    pub async fn next(&mut self) -> ApiResult<Option<WatchEvent<PodDocument>>> {
+        loop {
+            if let Some(line) = self.line() {
+                if line.iter().all(u8::is_ascii_whitespace) {
+                    continue;
+                }
+                return serde_json::from_slice(&line).map(Some).map_err(garbage);
+            }
+            if self.buffer.len() > LARGEST {
+                return Err(ApiError::Garbage(format!("an event longer than {LARGEST} bytes")));
+            }
+            let Ok(frame) = timeout(SILENCE, self.body.frame()).await else { return Ok(None) };
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+                Some(Err(error)) => return Err(unreachable(error)),
+                None if self.buffer.is_empty() => return Ok(None),
+                None => return Err(ApiError::Garbage("an event without its end".to_owned())),
+            }
+        }
+    }
+
+    fn line(&mut self) -> Option<Vec<u8>> {
+        let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
+        let Some(end) = fresh.iter().position(|byte| *byte == b'\n') else {
+            self.scanned = self.buffer.len();
+            return None;
+        };
+        let rest = self.buffer.split_off(self.scanned + end + 1);
+        self.scanned = 0;
+        Some(std::mem::replace(&mut self.buffer, rest))
+    }
+}

@@ -1,0 +1,108 @@
+//! The run: a good parent for the child, and a good PID 1. Plain synchronous
+//! code: one descriptor, one loop, no thread, no timer, no socket.
+
+mod quit_file;
+
+use std::time::{Duration, Instant};
+
+use tracing::{debug, info, warn};
+
+use crate::os::reaper::{ChildEnd, reap};
+use crate::os::signals::{Signal, Signals, send};
+use crate::os::spawn::{SpawnError, spawn};
+use crate::os::{memory, terminal};
+use crate::plan::RunPlan;
+use nix::unistd::Pid;
+use quit_file::QuitFile;
+
+/// A command that has ended by then needs no memory given back.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// How the run ended.
+#[derive(Clone, Copy, Debug)]
+pub struct RunReport {
+    pub end: ChildEnd,
+    /// When the first SIGTERM was forwarded: the Pod's grace period runs.
+    pub terminated_at: Option<Instant>,
+    /// The quit file appeared, so the end is what was asked for.
+    pub asked_to_quit: bool,
+}
+
+/// Runs the command to its end.
+///
+/// # Errors
+/// [`SpawnError`] where it cannot be started.
+pub fn run(plan: &RunPlan, signals: &Signals) -> Result<RunReport, SpawnError> {
+    let foreground = terminal::is_ours_to_give();
+    let pid = spawn(&plan.argv, foreground)?;
+    info!(%pid, "command started");
+    let mut child = Child {
+        pid,
+        target: if plan.signal_group { -pid.as_raw() } else { pid.as_raw() },
+        terminated_at: None,
+        quit: plan.quit_file.as_deref().map(|file| QuitFile::new(file, plan.quit_grace)),
+    };
+    let end = child.wait(signals);
+    if foreground {
+        terminal::take_back(pid);
+    }
+    match end {
+        ChildEnd::Exited(code) => info!(code, "command ended"),
+        ChildEnd::Signaled(signal) => info!(%signal, "command was ended by a signal"),
+    }
+    let asked_to_quit = child.quit.as_ref().is_some_and(QuitFile::has_fired);
+    Ok(RunReport { end, terminated_at: child.terminated_at, asked_to_quit })
+}
+
+struct Child {
+    pid: Pid,
+    /// Whom `kill(2)` gets: the child, or its negated group.
+    target: i32,
+    terminated_at: Option<Instant>,
+    quit: Option<QuitFile>,
+}
+
+impl Child {
+    fn wait(&mut self, signals: &Signals) -> ChildEnd {
+        let mut settled = false;
+        loop {
+            if let Some(end) = self.handle_all(signals) {
+                return end;
+            }
+            let next = self.quit.as_mut().map(|quit| quit.look(self.pid));
+            let folder = self.quit.as_ref().and_then(QuitFile::folder);
+            let timeout = if settled { next } else { Some(next.map_or(SETTLE, |next| next.min(SETTLE))) };
+            let before = Instant::now();
+            signals.wait(folder, timeout);
+            if !settled && before.elapsed() >= SETTLE {
+                memory::give_back();
+                settled = true;
+            }
+        }
+    }
+
+    /// Handles what has arrived; returns the child's end once it has come.
+    fn handle_all(&mut self, signals: &Signals) -> Option<ChildEnd> {
+        let mut ended = None;
+        while let Some(signal) = signals.take() {
+            if signal == Signal::CHLD {
+                ended = reap(Some(self.pid)).or(ended);
+            } else if ended.is_none() {
+                self.forward(signal);
+            }
+        }
+        ended
+    }
+
+    fn forward(&mut self, signal: Signal) {
+        if signal == Signal::TERM && self.terminated_at.is_none() {
+            self.terminated_at = Some(Instant::now());
+            info!(%signal, "forwarding to the command");
+        } else {
+            debug!(%signal, "forwarding to the command");
+        }
+        if let Err(error) = send(self.target, signal) {
+            warn!(%signal, %error, "cannot forward to the command");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Teardown: lets the sidecars go. Never an error: what goes wrong is said,
+//! and the exit code stays what it is.
+
+mod action;
+mod by_name;
+pub mod decide;
+mod retry;
+mod waiting;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
+use tracing::{info, warn};
+
+use crate::os::signals::{AsyncSignals, Signals};
+use crate::plan::Plan;
+use crate::pod::PodView;
+use crate::pod::access::Access;
+use crate::pod::source::{self, Update};
+use crate::runtime;
+use action::{Bounds, Item, Progress};
+use decide::{Before, HURRY, Mode};
+use waiting::Waiting;
+
+pub use action::unstoppable;
+
+/// A sidecar that runs on for so long after its stop request was answered is
+/// told again.
+const REPEAT: Duration = Duration::from_secs(5);
+/// The requests get this head start before the API client's set-up, which
+/// would keep the only thread busy for a millisecond.
+const HEAD_START: Duration = Duration::from_millis(3);
+
+/// What teardown needs to know of the phases before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    pub access: Option<&'a Access>,
+    /// The last state that the gate saw.
+    pub pod: Option<&'a PodView>,
+    /// Our own container.
+    pub own: Option<&'a str>,
+    pub before: Before,
+    /// How long ago the Pod's grace period began, if it did.
+    pub terminated: Option<Duration>,
+}
+
+/// Tells the sidecars to stop and waits for them, as far as is right now.
+/// Returns how they ended, for the closing line.
+pub fn teardown(plan: &Plan, known: &Known<'_>, signals: &Signals) -> String {
+    let mode = decide::mode(&plan.teardown, known.before, known.pod, known.own);
+    let (items, waiting) = match mode {
+        Mode::Leave => {
+            info!("the kubelet will start this container again in this Pod, so the sidecars stay");
+            return String::new();
+        }
+        Mode::ExplicitOnly => (action::items(plan, known.pod, known.own, true), None),
+        Mode::TellOnce => (action::items(plan, known.pod, known.own, false), None),
+        Mode::Full => {
+            let items = action::items(plan, known.pod, known.own, false);
+            let waiting = known
+                .pod
+                .zip(known.own)
+                .map(|(pod, own)| Waiting::new(pod, own, &plan.ignored, SystemTime::now()));
+            (items, waiting.filter(|_| known.access.is_some()))
+        }
+    };
+    if items.is_empty() && waiting.as_ref().is_none_or(|waiting| waiting.pending().is_empty()) {
+        return String::new();
+    }
+    let budget = decide::budget(&plan.teardown, known.pod, known.terminated);
+    let deadline = Instant::now() + if mode == Mode::TellOnce { budget.min(HURRY) } else { budget };
+    let (ended, all_ended) = watch::channel(false);
+    let bounds =
+        Bounds { attempt: plan.teardown.http_timeout, deadline, once: mode == Mode::TellOnce, all_ended };
+    let mut teardown = Teardown { access: known.access, items, waiting, bounds, ended, first: 0, open: 0 };
+    if let Err(error) = runtime::block_on(teardown.run(signals)) {
+        warn!(%error, "no teardown");
+    }
+    teardown.waiting.map(|waiting| waiting.ends()).unwrap_or_default()
+}
+
+struct Teardown<'a> {
+    access: Option<&'a Access>,
+    items: Vec<Item>,
+    /// Whom we wait for; None where nothing can tell of their end.
+    waiting: Option<Waiting>,
+    bounds: Bounds,
+    ended: watch::Sender<bool>,
+    /// Items whose first attempt is not over.
+    first: usize,
+    /// Items that are not finished.
+    open: usize,
+}
+
+impl Teardown<'_> {
+    async fn run(&mut self, signals: &Signals) {
+        let signals = match signals.in_runtime() {
+            Ok(signals) => signals,
+            Err(error) => {
+                warn!(%error, "no teardown");
+                return;
+            }
+        };
+        let (progress, mut reports) = mpsc::unbounded_channel();
+        for item in self.items.clone() {
+            self.start(item, &progress);
+        }
+        let mut updates = None;
+        let mut follow_at = Some(Instant::now() + HEAD_START);
+        let mut repeat_at = Instant::now() + REPEAT;
+        let mut hurry = self.bounds.once;
+        self.publish();
+        while !self.is_over(hurry) {
+            tokio::select! {
+                () = terminated(&signals) => {
+                    info!("asked to end: waiting for nobody any more");
+                    hurry = true;
+                    self.bounds.deadline = self.bounds.deadline.min(Instant::now() + HURRY);
+                }
+                Some(report) = reports.recv() => match report {
+                    Progress::First => self.first = self.first.saturating_sub(1),
+                    Progress::Finished => self.open = self.open.saturating_sub(1),
+                },
+                update = next(&mut updates) => match update {
+                    Some(Update::State(pod)) => hurry |= self.note(&pod, &progress),
+                    Some(Update::Gone) => hurry = true,
+                    Some(Update::Refused(why)) => {
+                        warn!("cannot see the sidecars end: {why}");
+                        self.waiting = None;
+                        updates = None;
+                    }
+                    None => self.waiting = None,
+                },
+                () = at(follow_at) => {
+                    follow_at = None;
+                    updates = self.follow();
+                }
+                () = sleep_until(repeat_at.into()), if self.waits() => {
+                    repeat_at += REPEAT;
+                    self.tell_again(&progress);
+                }
+                () = sleep_until(self.bounds.deadline.into()) => break,
+            }
+            if follow_at.is_some() && self.first == 0 {
+                follow_at = Some(Instant::now());
+            }
+            self.publish();
+        }
+        if let Some(waiting) = self.waiting.as_ref().filter(|waiting| !hurry && !waiting.pending().is_empty())
+        {
+            warn!(sidecars = waiting.pending().join(", "), "still running at the deadline");
+        }
+    }
+
+    fn start(&mut self, item: Item, progress: &mpsc::UnboundedSender<Progress>) {
+        self.first += 1;
+        self.open += 1;
+        item.start(self.bounds.clone(), progress.clone());
+    }
+
+    fn waits(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| !waiting.pending().is_empty())
+    }
+
+    /// Lets the items know when nobody is left to be told.
+    fn publish(&self) {
+        let all = self.waiting.as_ref().is_some_and(|waiting| waiting.pending().is_empty());
+        self.ended.send_if_modified(|ended| std::mem::replace(ended, all) != all);
+    }
+
+    fn is_over(&self, hurry: bool) -> bool {
+        let enough = match &self.waiting {
+            _ if hurry => true,
+            Some(waiting) => waiting.pending().is_empty(),
+            None => self.open == 0,
+        };
+        self.first == 0 && enough
+    }
+
+    /// Begins to follow the Pod, where there is somebody to wait for.
+    fn follow(&mut self) -> Option<mpsc::Receiver<Update>> {
+        let access = self.access.filter(|_| self.waits())?;
+        match access.client() {
+            Ok(client) => Some(source::follow(client, access.name.clone())),
+            Err(error) => {
+                warn!("cannot see the sidecars end: {error:#}");
+                self.waiting = None;
+                None
+            }
+        }
+    }
+
+    /// Takes note of a state; true where the Pod is being deleted, so that
+    /// nobody is waited for.
+    fn note(&mut self, pod: &PodView, progress: &mpsc::UnboundedSender<Progress>) -> bool {
+        let Some(waiting) = &mut self.waiting else { return false };
+        let news = waiting.note(pod);
+        for (container, code) in &news.ended {
+            info!(container, code, "sidecar ended");
+        }
+        for warning in &news.warnings {
+            warn!("{warning}");
+        }
+        for name in news.restarted {
+            self.tell(&name, progress);
+        }
+        if news.deleting {
+            info!("the Pod is being deleted: the kubelet stops the sidecars");
+            self.bounds.deadline = self.bounds.deadline.min(Instant::now() + HURRY);
+        }
+        news.deleting
+    }
+
+    /// Sends the stop requests of a sidecar once more, and those that could
+    /// be anybody's.
+    fn tell(&mut self, name: &str, progress: &mpsc::UnboundedSender<Progress>) {
+        let is_for =
+            |item: &&Item| item.is_request() && item.sidecar.as_deref().is_none_or(|sidecar| sidecar == name);
+        for item in self.items.iter().filter(is_for).cloned().collect::<Vec<_>>() {
+            self.start(item, progress);
+        }
+    }
+
+    /// Answered is not stopped: a request that came too early may be lost.
+    fn tell_again(&mut self, progress: &mpsc::UnboundedSender<Progress>) {
+        let pending = self.waiting.as_ref().map(|waiting| waiting.pending().to_vec()).unwrap_or_default();
+        if self.open > 0 || pending.is_empty() {
+            return;
+        }
+        info!(sidecars = pending.join(", "), "still running, telling them again");
+        for name in pending {
+            self.tell(&name, progress);
+        }
+    }
+}
+
+async fn terminated(signals: &AsyncSignals<'_>) {
+    while !signals.next().await.asks_to_terminate() {}
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next(updates: &mut Option<mpsc::Receiver<Update>>) -> Option<Update> {
+    match updates {
+        Some(updates) => updates.recv().await,
+        None => std::future::pending().await,
+    }
+}
