@@ -44,6 +44,7 @@ pub fn main(argv: Vec<OsString>) -> u8 {
 }
 
 /// args and plan: everything that can be wrong with what was typed.
+#[inline(never)] // its frame must not stay while the command runs
 fn prepare(argv: Vec<OsString>, env: &impl Environment) -> Result<Task, Exit> {
     let args = args::parse(argv, env).map_err(|stop| match stop {
         Stop::Print(text) => {

@@ -1,13 +1,19 @@
 //! Logs: `tracing` to stderr, as text or JSON, and the termination message.
+//!
+//! The subscriber is our own, put together from `tracing-subscriber`'s parts:
+//! its registry of spans would keep 32 kB of every Pod while the command
+//! runs, and there are no spans here.
 
-use std::io::{self, Write};
+use std::fmt::Write;
 use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt};
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::env::{Environment, RUST_LOG};
 use crate::os::stdio;
@@ -19,6 +25,7 @@ pub enum LogFormat {
     #[default]
     Text,
     /// One JSON object a line, for log collectors.
+    #[cfg(feature = "json")]
     Json,
 }
 
@@ -31,13 +38,7 @@ const TERMINATION_MESSAGE: usize = 1024;
 /// Starts logging. `RUST_LOG` that cannot be read counts as `info`.
 pub fn start(format: LogFormat, env: &impl Environment) {
     let filter = filter(&env.text(RUST_LOG).unwrap_or_default());
-    let registry = tracing_subscriber::registry();
-    let text = fmt::layer().with_writer(|| Stderr).with_ansi(false).log_internal_errors(false);
-    let started = match format {
-        #[cfg(feature = "json")]
-        LogFormat::Json => registry.with(text.json().flatten_event(true).with_filter(filter)).try_init(),
-        _ => registry.with(text.with_filter(filter)).try_init(),
-    };
+    let started = tracing::subscriber::set_global_default(Lines { filter, format });
     // The second call of a test's process; there is a logger already.
     drop(started);
     std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "proa has a bug; going on")));
@@ -56,17 +57,64 @@ fn filter(text: &str) -> Targets {
     }
 }
 
-struct Stderr;
+/// Writes each event as one line.
+struct Lines {
+    filter: Targets,
+    format: LogFormat,
+}
 
-impl Write for Stderr {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        stdio::write_stderr(bytes);
-        Ok(bytes.len())
+impl Lines {
+    fn line(&self, event: &Event<'_>) -> Result<String, std::fmt::Error> {
+        let (level, target) = (event.metadata().level(), event.metadata().target());
+        let mut time = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let mut line = String::new();
+        match self.format {
+            LogFormat::Text => {
+                write!(line, "{time} {level:>5} {target}: ")?;
+                DefaultFields::new().format_fields(Writer::new(&mut line), event)?;
+            }
+            #[cfg(feature = "json")]
+            LogFormat::Json => {
+                let mut fields = String::new();
+                tracing_subscriber::fmt::format::JsonFields::new()
+                    .format_fields(Writer::new(&mut fields), event)?;
+                let rest = fields.strip_prefix('{').unwrap_or(&fields);
+                let comma = if rest == "}" { "" } else { "," };
+                write!(line, r#"{{"timestamp":"{time}","level":"{level}","target":"{target}"{comma}{rest}"#)?;
+            }
+        }
+        line.push('\n');
+        Ok(line)
+    }
+}
+
+impl Subscriber for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && self.filter.would_enable(metadata.target(), metadata.level())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.filter.iter().map(|(_, level)| level).chain(self.filter.default_level()).max()
     }
+
+    fn event(&self, event: &Event<'_>) {
+        if let Ok(line) = self.line(event) {
+            stdio::write_stderr(line.as_bytes());
+        }
+    }
+
+    fn new_span(&self, _span: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &Id, _values: &Record<'_>) {}
+
+    fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
+
+    fn enter(&self, _span: &Id) {}
+
+    fn exit(&self, _span: &Id) {}
 }
 
 /// Leaves `message`, cut to 1 KiB, where `kubectl describe pod` shows it. The

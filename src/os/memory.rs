@@ -1,36 +1,81 @@
-//! Giving memory back before the long wait for the child.
+//! Giving memory back for the long wait for the child: the heap's free pages,
+//! the stack that earlier phases dirtied, and the executable's own clean
+//! pages, which come back from the page cache when they are needed.
+
+use std::os::fd::RawFd;
 
 use nix::libc;
 
-/// Returns the heap's free pages and the executable's own clean pages (text
-/// and constants) to the kernel. What is still needed comes back from the
-/// page cache by itself; what the gate and its TLS used does not.
-#[expect(unsafe_code, reason = "malloc_trim and dl_iterate_phdr are C interfaces")]
-pub fn give_back() {
+/// Address and length of a mapping.
+type Range = (usize, usize);
+
+/// Segments of an executable that are looked at; ours has two that count.
+const MOST: usize = 8;
+/// What lies below the stack pointer may still be in use (the red zone of the
+/// x86-64 ABI, and this very function's calls).
+const STACK_IN_USE: usize = 4 * 1024;
+/// No phase goes deeper than this.
+const STACK_DIRTIED: usize = 1024 * 1024;
+
+/// Gives back what can be spared, then sleeps until one of `descriptors` is
+/// readable.
+///
+/// One function does both, by one C function, so that nothing but their two
+/// pages (with the kernel's fault-around: 64 kB each) comes back to sleep.
+#[expect(unsafe_code, reason = "madvise on our own image; nothing safe does that")]
+#[inline(never)]
+pub fn sleep_small(descriptors: &[RawFd]) {
+    let mut polled = [libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; 2];
+    for (place, descriptor) in polled.iter_mut().zip(descriptors) {
+        place.fd = *descriptor;
+    }
     #[cfg(target_env = "gnu")]
     // SAFETY: takes an integer; frees only what the allocator owns and nobody uses.
     unsafe {
         libc::malloc_trim(0);
     }
-    // SAFETY: the callback matches the declared type and keeps no pointer.
+    let clean = clean_segments();
+    let stack = (&raw const polled).addr().saturating_sub(STACK_IN_USE) / page_size() * page_size();
+    // SAFETY: the range ends well below the frames in use; nobody reads what
+    // earlier, deeper calls left there. Holes in the range are passed over.
     unsafe {
-        libc::dl_iterate_phdr(Some(drop_clean_pages), std::ptr::null_mut());
+        libc::syscall(libc::SYS_madvise, stack - STACK_DIRTIED, STACK_DIRTIED, libc::MADV_DONTNEED);
     }
+    for (address, length) in clean {
+        // SAFETY: MADV_DONTNEED on a private, unwritten file mapping loses
+        // nothing: the next access reads the same bytes from the file.
+        unsafe { libc::syscall(libc::SYS_madvise, address, length, libc::MADV_DONTNEED) };
+    }
+    // SAFETY: `polled` is an array of two; null is no timeout and no mask.
+    unsafe { libc::syscall(libc::SYS_ppoll, &raw mut polled, polled.len(), 0_usize, 0_usize, 0_usize) };
 }
 
-fn page_size() -> u64 {
+/// The read-only parts of the executable (and, in a dynamic build, of each
+/// library).
+#[expect(unsafe_code, reason = "dl_iterate_phdr is a C interface")]
+fn clean_segments() -> [Range; MOST] {
+    let mut found = [(0, 0); MOST];
+    // SAFETY: the callback matches the declared type and keeps no pointer;
+    // `found` outlives the call.
+    unsafe {
+        libc::dl_iterate_phdr(Some(note_clean), (&raw mut found).cast());
+    }
+    found
+}
+
+fn page_size() -> usize {
     let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
-    size.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(4096)
+    size.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(4096)
 }
 
-/// Called for the executable first, then (in a dynamic build) for each
-/// library; all of them may go.
 #[expect(unsafe_code, reason = "reads the program headers that the loader describes")]
-unsafe extern "C" fn drop_clean_pages(
+unsafe extern "C" fn note_clean(
     object: *mut libc::dl_phdr_info,
     _size: libc::size_t,
-    _data: *mut libc::c_void,
+    found: *mut libc::c_void,
 ) -> libc::c_int {
+    // SAFETY: `clean_segments` passes its array.
+    let found = unsafe { &mut *found.cast::<[Range; MOST]>() };
     // SAFETY: the loader passes a valid description for the time of the call.
     let object = unsafe { &*object };
     if object.dlpi_phdr.is_null() {
@@ -44,16 +89,13 @@ unsafe extern "C" fn drop_clean_pages(
             continue;
         }
         let start = object.dlpi_addr.wrapping_add(header.p_vaddr);
-        let page = page_size();
-        let (Ok(first), Ok(end)) =
-            (usize::try_from(start / page * page), usize::try_from((start + header.p_filesz) / page * page))
-        else {
+        let (Ok(start), Ok(length)) = (usize::try_from(start), usize::try_from(header.p_filesz)) else {
             continue;
         };
-        let place = std::ptr::without_provenance_mut::<libc::c_void>(first);
-        // SAFETY: MADV_DONTNEED on a private, unwritten file mapping loses
-        // nothing: the next access reads the same bytes from the file.
-        unsafe { libc::madvise(place, end.saturating_sub(first), libc::MADV_DONTNEED) };
+        let first = start / page_size() * page_size();
+        if let Some(free) = found.iter_mut().find(|(_, length)| *length == 0) {
+            *free = (first, (start + length - first) / page_size() * page_size());
+        }
     }
     0
 }

@@ -181,7 +181,8 @@ impl Signals {
 
     /// Sleeps until a signal has arrived, `other` is readable or `timeout`
     /// has passed, whichever comes first; without both it waits for ever.
-    pub fn wait(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Duration>) {
+    /// False where the time has passed.
+    pub fn wait(&self, other: Option<BorrowedFd<'_>>, timeout: Option<Duration>) -> bool {
         let mut set = vec![PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN)];
         set.extend(other.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)));
         let limit = timeout.map_or(PollTimeout::NONE, |duration| {
@@ -191,7 +192,14 @@ impl Signals {
         });
         // EINTR cannot come from a handler (there is none), only from a
         // debugger or SIGCONT: the caller asks again.
-        let _readable = poll(&mut set, limit);
+        poll(&mut set, limit) != Ok(0)
+    }
+
+    /// Sleeps until a signal has arrived or `other` is readable, on as little
+    /// memory as possible.
+    pub fn wait_small(&self, other: Option<BorrowedFd<'_>>) {
+        let own = self.descriptor.as_raw_fd();
+        super::memory::sleep_small(&[own, other.map_or(-1, |other| other.as_raw_fd())]);
     }
 
     /// The same stream for a phase that has a runtime; made inside of it and

@@ -157,12 +157,16 @@ fn mistake<T>(option: &str, value: &OsStr, expected: &str) -> Checked<T> {
 /// # Errors
 /// [`UsageError`] where it is neither `text` nor `json`.
 pub fn log_format(args: &Args) -> Checked<LogFormat> {
-    let choices = [("text", LogFormat::Text), ("json", LogFormat::Json)];
-    let format = choice("log-format", args.log_format.as_deref(), choices)?;
-    if format == LogFormat::Json && !cfg!(feature = "json") {
-        return mistake("log-format", OsStr::new("json"), "text: this build lacks the feature `json`");
-    }
-    Ok(format)
+    #[cfg(feature = "json")]
+    let json = LogFormat::Json;
+    #[cfg(not(feature = "json"))]
+    let json = match args.log_format.as_deref() {
+        Some(format) if format == "json" => {
+            return mistake("log-format", format, "text: this build lacks the feature `json`");
+        }
+        _ => LogFormat::Text,
+    };
+    choice("log-format", args.log_format.as_deref(), [("text", LogFormat::Text), ("json", json)])
 }
 
 /// Checks everything that was typed.

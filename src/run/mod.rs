@@ -10,12 +10,13 @@ use tracing::{debug, info, warn};
 use crate::os::reaper::{ChildEnd, reap};
 use crate::os::signals::{Signal, Signals, send};
 use crate::os::spawn::{SpawnError, spawn};
-use crate::os::{memory, terminal};
+use crate::os::terminal;
 use crate::plan::RunPlan;
 use nix::unistd::Pid;
 use quit_file::QuitFile;
 
-/// A command that has ended by then needs no memory given back.
+/// Giving memory back costs a little; it is done once nothing happens for so
+/// long, so that a short command or a storm of signals does not pay for it.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// How the run ended.
@@ -64,19 +65,16 @@ struct Child {
 
 impl Child {
     fn wait(&mut self, signals: &Signals) -> ChildEnd {
-        let mut settled = false;
         loop {
             if let Some(end) = self.handle_all(signals) {
                 return end;
             }
             let next = self.quit.as_mut().map(|quit| quit.look(self.pid));
             let folder = self.quit.as_ref().and_then(QuitFile::folder);
-            let timeout = if settled { next } else { Some(next.map_or(SETTLE, |next| next.min(SETTLE))) };
-            let before = Instant::now();
-            signals.wait(folder, timeout);
-            if !settled && before.elapsed() >= SETTLE {
-                memory::give_back();
-                settled = true;
+            match next {
+                Some(next) => drop(signals.wait(folder, Some(next))),
+                None if signals.wait(None, Some(SETTLE)) => {}
+                None => signals.wait_small(None),
             }
         }
     }

@@ -47,6 +47,7 @@ pub struct Known<'a> {
 
 /// Tells the sidecars to stop and waits for them, as far as is right now.
 /// Returns how they ended, for the closing line.
+#[inline(never)] // its frame must not stay while the command runs
 pub fn teardown(plan: &Plan, known: &Known<'_>, signals: &Signals) -> String {
     let mode = decide::mode(&plan.teardown, known.before, known.pod, known.own);
     let (items, waiting) = match mode {
