@@ -89,12 +89,12 @@ fn wrap(plan: &Plan, signals: &Signals) -> Exit {
         GateEnd::Failed(why) => (failed(why), None),
     };
     let run_took = begin.elapsed().saturating_sub(gate_took);
-    if ran.is_some_and(|ran| ran.asked_to_quit) {
-        return Exit::Done;
-    }
+    // A sidecar that was asked to quit waits for nobody: others wait for it.
+    let asked_to_quit = ran.is_some_and(|ran| ran.asked_to_quit);
+    let exit = if asked_to_quit { Exit::Done } else { exit };
     let known = Known {
         access: access.as_ref(),
-        pod: gate.pod.as_ref(),
+        pod: gate.pod.as_ref().filter(|_| !asked_to_quit),
         own: gate.own.as_deref(),
         before: match exit {
             Exit::Interrupted(_) | Exit::PodDeleted => Before::Interrupted,

@@ -65,6 +65,8 @@ struct Gate<'a> {
     access: Option<&'a Access>,
     pod: Option<PodView>,
     own: Option<String>,
+    /// Why the API server cannot be read at present.
+    api_failure: Option<String>,
     probed: Probed,
     /// Why each `--ready-*` probe has not passed; None once it has.
     options: Vec<Option<String>>,
@@ -76,7 +78,15 @@ impl<'a> Gate<'a> {
             let question = probes::Question::of_option(probe);
             Some(format!("{}: no answer yet", question.describe()))
         });
-        Self { plan, access, pod: None, own: None, probed: Probed::new(), options: described.collect() }
+        Self {
+            plan,
+            access,
+            pod: None,
+            own: None,
+            api_failure: None,
+            probed: Probed::new(),
+            options: described.collect(),
+        }
     }
 
     async fn wait(&mut self, signals: &Signals) -> GateEnd {
@@ -147,6 +157,11 @@ impl<'a> Gate<'a> {
                 }
                 debug!(version = pod.resource_version, "new state of the Pod");
                 self.pod = Some(*pod);
+                self.api_failure = None;
+                Ok(())
+            }
+            Some(Update::Failing(why)) => {
+                self.api_failure = Some(why);
                 Ok(())
             }
             Some(Update::Gone) => Err(GateEnd::Deleted),
@@ -206,12 +221,18 @@ impl<'a> Gate<'a> {
         let mut waiting: Vec<_> = self.options.iter().flatten().cloned().collect();
         if self.access.is_some() {
             let (Some(pod), Some(own)) = (&self.pod, &self.own) else {
-                waiting.push("no state of the Pod from the API server yet".to_owned());
+                let why = self.api_failure.as_deref().unwrap_or("no answer yet");
+                waiting.push(format!("the state of the Pod from the API server: {why}"));
                 return Verdict::Waiting(waiting);
             };
             match verdict(pod, own, &self.plan.ignored, &self.probed) {
                 Verdict::Open => {}
-                Verdict::Waiting(more) => waiting.extend(more),
+                Verdict::Waiting(more) => {
+                    waiting.extend(more);
+                    waiting.extend(
+                        self.api_failure.as_ref().map(|why| format!("the API server cannot be read: {why}")),
+                    );
+                }
                 end => return end,
             }
         }

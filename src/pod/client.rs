@@ -1,27 +1,29 @@
 //! The API server over kube's client: get, list and watch of one Pod.
 //!
-//! kube gives us TLS, connections and events as its users know them. Three
-//! things are done here because its higher layers do not: TCP_NODELAY (a
-//! server that asks for no client certificate otherwise answers 40 ms late,
-//! kube-rs/kube#2056), the token read anew for each request, and answers cut
-//! at a size and a time.
+//! kube gives us the client and the events as its users know them. What its
+//! higher layers do not do is done here: TCP_NODELAY (a server that asks for
+//! no client certificate otherwise answers 40 ms late, kube-rs/kube#2056), the
+//! token read anew for each request, and answers cut at a size and a time.
 
 use std::fs;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use http_body_util::BodyExt;
 use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response, Uri};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
-use kube::client::{Body, ConfigExt};
+use kube::client::Body;
 use kube::core::WatchEvent;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -91,21 +93,13 @@ impl ApiClient {
         let host =
             if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
         let server = format!("https://{host}:{port}");
-        let uri: Uri = server.parse().with_context(|| format!("{server} is not an API server's address"))?;
-        let ca = plan.service_account.join("ca.crt");
-        let pem = fs::read(&ca).with_context(|| format!("cannot read {}", ca.display()))?;
-        let roots: Result<Vec<_>, _> =
-            CertificateDer::pem_slice_iter(&pem).map(|der| der.map(|der| der.to_vec())).collect();
-        let mut config = kube::Config::new(uri);
-        config.root_cert = Some(roots.with_context(|| format!("{} holds no certificate", ca.display()))?);
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
-        tcp.set_keepalive(Some(Duration::from_secs(10)));
-        tcp.set_keepalive_interval(Some(Duration::from_secs(5)));
-        tcp.set_keepalive_retries(Some(3));
-        let tls = config.rustls_https_connector_with_connector(tcp)?;
+        let _checked: Uri =
+            server.parse().with_context(|| format!("{server} is not an API server's address"))?;
+        let tls = HttpsConnectorBuilder::new()
+            .with_tls_config(tls_config(&plan.service_account.join("ca.crt"))?)
+            .https_only()
+            .enable_http1()
+            .wrap_connector(tcp_connector());
         let service = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build::<_, Body>(tls);
         Ok(Self {
             client: kube::Client::new(service, &name.namespace.name),
@@ -188,6 +182,32 @@ impl ApiClient {
             status.and_then(|status| status.message).unwrap_or_else(|| "no reason given".to_owned());
         Err(ApiError::Status { code, message, retry_after: seconds.map(Duration::from_secs) })
     }
+}
+
+/// TLS 1.2 and 1.3 by ring, as kube's own set-up has it. That one is not used
+/// because it links the whole of kubeconfig, a megabyte that no Pod needs.
+fn tls_config(ca: &Path) -> anyhow::Result<ClientConfig> {
+    let pem = fs::read(ca).with_context(|| format!("cannot read {}", ca.display()))?;
+    let mut roots = RootCertStore::empty();
+    for der in CertificateDer::pem_slice_iter(&pem) {
+        let der = der.with_context(|| format!("{} holds no certificate", ca.display()))?;
+        roots.add(der).with_context(|| format!("{} holds a certificate that is none", ca.display()))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn tcp_connector() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    // A peer that is gone without a word is noticed after 25 s.
+    tcp.set_keepalive(Some(Duration::from_secs(10)));
+    tcp.set_keepalive_interval(Some(Duration::from_secs(5)));
+    tcp.set_keepalive_retries(Some(3));
+    tcp
 }
 
 async fn in_time<T>(work: impl Future<Output = ApiResult<T>>) -> ApiResult<T> {

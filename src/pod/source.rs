@@ -18,6 +18,8 @@ use super::trouble::{Call, Next, Trouble};
 
 /// Between two looks where watching is forbidden.
 const POLL: Duration = Duration::from_secs(1);
+/// A Role may be mended while we wait.
+const FORBIDDEN: Duration = Duration::from_secs(30);
 /// A watch is opened at most five times a second.
 const REOPEN: Duration = Duration::from_millis(200);
 /// A watch that was open for so long is in order again, even if nothing happened.
@@ -27,6 +29,8 @@ const STABLE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub enum Update {
     State(Box<PodView>),
+    /// The API server cannot be read at present, and why; it is tried again.
+    Failing(String),
     /// Deleted: DELETED, or 404 after it was once seen.
     Gone,
     /// The API server refuses to tell; nothing follows. Words for the user.
@@ -37,7 +41,15 @@ pub enum Update {
 /// receiver. The first state comes as soon as there is one.
 pub fn follow(api: ApiClient, who: PodName) -> mpsc::Receiver<Update> {
     let (updates, receiver) = mpsc::channel(8);
-    let source = Source { api, who, updates, trouble: Trouble::default(), uid: None, by_list: false };
+    let source = Source {
+        api,
+        who,
+        updates,
+        trouble: Trouble::default(),
+        uid: None,
+        by_list: false,
+        poll_until: None,
+    };
     tokio::spawn(source.run());
     receiver
 }
@@ -51,6 +63,8 @@ struct Source {
     uid: Option<String>,
     /// `get` is forbidden, `list` is not.
     by_list: bool,
+    /// `watch` is forbidden, and not asked for again before this.
+    poll_until: Option<Instant>,
 }
 
 /// How a watch ended.
@@ -115,6 +129,10 @@ impl Source {
     /// Watches until something needs a fresh look.
     async fn watch_from(&mut self, version: String) -> Result<(), Finished> {
         let mut version = Some(version).filter(|version| !version.is_empty());
+        if self.poll_until.is_some_and(|until| Instant::now() < until) {
+            sleep(POLL).await;
+            return Ok(());
+        }
         loop {
             let opened = Instant::now();
             match self.watch(version.as_deref()).await? {
@@ -130,6 +148,7 @@ impl Source {
                 }
                 WatchEnd::Forbidden => {
                     debug!("watch is forbidden, polling");
+                    self.poll_until = Some(Instant::now() + FORBIDDEN);
                     sleep(POLL).await;
                     return Ok(());
                 }
@@ -200,6 +219,7 @@ impl Source {
     async fn pause_after(&mut self, call: Call, error: ApiError) -> Result<(), Finished> {
         match self.trouble.failed(call, &error, &self.who, Instant::now()) {
             Next::Retry { pause, first } => {
+                self.tell(Update::Failing(error.to_string())).await?;
                 if first {
                     warn!(%error, "cannot read the Pod from the API server, trying again");
                 } else {

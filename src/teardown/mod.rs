@@ -125,6 +125,7 @@ impl Teardown<'_> {
                 },
                 update = next(&mut updates) => match update {
                     Some(Update::State(pod)) => hurry |= self.note(&pod, &progress),
+                    Some(Update::Failing(_)) => {}
                     Some(Update::Gone) => hurry = true,
                     Some(Update::Refused(why)) => {
                         warn!("cannot see the sidecars end: {why}");
