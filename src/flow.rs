@@ -21,7 +21,7 @@ use crate::plan::{self, Action, Plan, Task};
 use crate::pod::access::Access;
 use crate::run::{self, RunReport};
 use crate::teardown::decide::Before;
-use crate::teardown::{self, Known};
+use crate::teardown::{self, Facts};
 use crate::telemetry;
 
 /// Runs the whole program; the answer is its exit code.
@@ -92,7 +92,7 @@ fn wrap(plan: &Plan, signals: &Signals) -> Exit {
     // A sidecar that was asked to quit waits for nobody: others wait for it.
     let asked_to_quit = ran.is_some_and(|ran| ran.asked_to_quit);
     let exit = if asked_to_quit { Exit::Done } else { exit };
-    let known = Known {
+    let facts = Facts {
         access: access.as_ref(),
         pod: gate.pod.as_ref().filter(|_| !asked_to_quit),
         own: gate.own.as_deref(),
@@ -103,7 +103,7 @@ fn wrap(plan: &Plan, signals: &Signals) -> Exit {
         terminated: ran.and_then(|ran| ran.terminated_at).map(|time| time.elapsed()),
     };
     let down = Instant::now();
-    let ends = guarded(|| teardown::teardown(plan, &known, signals)).unwrap_or_default();
+    let ends = guarded(|| teardown::teardown(plan, &facts, signals)).unwrap_or_default();
     // Zombies of the last moment.
     reaper::reap(None);
     info!(

@@ -35,11 +35,11 @@ use crate::plan::IdentityPlan;
 const CONNECT: Duration = Duration::from_secs(4);
 /// Until an answer begins, and until a short one has ended.
 const ANSWER: Duration = Duration::from_secs(10);
-/// A watch that says nothing for so long (the API server sends a bookmark
-/// every minute) may be dead; it is opened again where it left off.
-const SILENCE: Duration = Duration::from_secs(75);
-/// What the server is asked to end a watch after, so that none is for ever.
-const WATCH_SECONDS: u32 = 290;
+/// The server is asked to end a watch after this: the next one goes on where
+/// it left off, on the same connection.
+const WATCH_SECONDS: u32 = 40;
+/// One that says nothing for longer is dead without a word.
+const SILENCE: Duration = Duration::from_secs(50);
 /// etcd holds objects of 1.5 MiB; this leaves room, yet is a bound.
 const LARGEST: usize = 8 << 20;
 

@@ -116,3 +116,94 @@ fn system_time(time: &Time) -> Option<SystemTime> {
     let since = u64::try_from(time.0.as_second()).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pod::Readiness;
+    use crate::pod::probe::ProbeKind;
+
+    fn read(text: &str) -> Option<PodView> {
+        PodView::read(serde_json::from_str(text).ok()?)
+    }
+
+    #[test]
+    fn a_pod_of_the_kubelet() {
+        let pod = read(
+            r#"{"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p", "namespace": "n", "uid": "u",
+              "resourceVersion": "7", "annotations": {"kubectl.kubernetes.io/default-container": "main"},
+              "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}]},
+            "spec": {"restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 45, "someday": {"new": [1]},
+              "initContainers": [{"name": "setup"}, {"name": "mesh", "restartPolicy": "Always"}],
+              "containers": [{"name": "main", "command": ["proa"], "args": ["x"]},
+                {"name": "web", "image": "nginx:1", "ports": [{"name": "http", "containerPort": 8080}],
+                 "readinessProbe": {"httpGet": {"path": "ready?x=1", "port": "http", "scheme": "HTTPS",
+                   "httpHeaders": [{"name": "X", "value": "y"}]}, "initialDelaySeconds": 3, "successThreshold": 2}}]},
+            "status": {"podIP": "10.0.0.9", "podIPs": [{"ip": "10.0.0.9"}], "containerStatuses": [
+                {"name": "web", "ready": true, "started": true, "restartCount": 1, "containerID": "c://1", "image": "", "imageID": "",
+                 "state": {"running": {"startedAt": "2026-01-02T03:04:05Z"}},
+                 "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}],
+              "initContainerStatuses": [{"name": "mesh", "ready": false, "state": {"waiting": {"reason": "PodInitializing"}}}],
+              "ephemeralContainerStatuses": [{"name": "debug"}]}}"#,
+        )
+        .unwrap();
+        let names: Vec<_> = pod.containers.iter().map(|c| (c.name.as_str(), c.native)).collect();
+        assert_eq!(names, [("main", false), ("web", false), ("mesh", true)]);
+        assert_eq!((pod.grace, pod.deleting), (Some(Duration::from_secs(45)), false));
+        assert_eq!(pod.container("main").unwrap().arguments, ["proa", "x"]);
+        let web = pod.container("web").unwrap();
+        let Readiness::Probe(probe) = &web.readiness else { panic!("{:?}", web.readiness) };
+        assert_eq!((probe.port, probe.successes, probe.initial_delay.as_secs()), (8080, 2, 3));
+        assert!(matches!(&probe.kind, ProbeKind::Http { https: true, target, .. } if target == "/ready?x=1"));
+        let status = web.status.as_ref().unwrap();
+        assert!(matches!(status.state, State::Running { since: Some(_) }));
+        assert_eq!(status.last_end.as_ref().unwrap().exit_code, 137);
+        assert_eq!(pod.container("main").unwrap().status, None);
+        let mesh = pod.container("mesh").unwrap().status.as_ref().unwrap();
+        assert!(matches!(&mesh.state, State::Waiting { reason, .. } if reason == "PodInitializing"));
+    }
+
+    #[test]
+    fn null_and_nothing_are_the_same() {
+        let pod = read(
+            r#"{"kind": "Pod", "metadata": {"name": "p", "annotations": null, "deletionTimestamp": null},
+            "spec": {"initContainers": null, "restartPolicy": null,
+              "containers": [{"name": "a", "ports": null, "args": null, "env": null, "readinessProbe": null}]},
+            "status": {"containerStatuses": null, "podIP": ""}}"#,
+        )
+        .unwrap();
+        let bare = read(r#"{"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}]}}"#).unwrap();
+        assert_eq!(pod, bare);
+        assert_eq!(bare.container("a").unwrap().restart.policy, Policy::Always);
+    }
+
+    #[test]
+    fn what_is_no_pod() {
+        for text in [
+            "{}",
+            r#"{"kind": "Status", "metadata": {}, "status": "Failure"}"#,
+            r#"{"kind": "Service", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}]}}"#,
+            r#"{"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": []}}"#,
+            r#"{"kind": "Pod", "metadata": {"name": "p"}, "spec": null}"#,
+            r#"{"kind": "Pod", "spec": {"containers": [{"name": "a"}]}}"#,
+            r#"{"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": "none"}}"#,
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_do_not_panic() {
+        let pod = read(
+            r#"{"metadata": {"name": "p"}, "spec": {"terminationGracePeriodSeconds": 9223372036854775807,
+              "containers": [{"name": "a", "ports": [{"containerPort": 70000}],
+                "readinessProbe": {"tcpSocket": {"port": 0}, "initialDelaySeconds": -5}},
+               {"name": "b", "readinessProbe": {"tcpSocket": {"port": "nowhere"}}}]},
+            "status": {"containerStatuses": [{"name": "a", "restartCount": -1,
+                "state": {"running": {"startedAt": "0001-01-01T00:00:00Z"}}}]}}"#,
+        )
+        .unwrap();
+        assert!(pod.grace.unwrap() <= Duration::from_secs(u32::MAX.into()));
+        assert!(pod.containers.iter().all(|container| container.readiness == Readiness::ByKubelet));
+    }
+}

@@ -34,7 +34,7 @@ const HEAD_START: Duration = Duration::from_millis(3);
 
 /// What teardown needs to know of the phases before it.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
+pub struct Facts<'a> {
     pub access: Option<&'a Access>,
     /// The last state that the gate saw.
     pub pod: Option<&'a PodView>,
@@ -48,33 +48,33 @@ pub struct Known<'a> {
 /// Tells the sidecars to stop and waits for them, as far as is right now.
 /// Returns how they ended, for the closing line.
 #[inline(never)] // its frame must not stay while the command runs
-pub fn teardown(plan: &Plan, known: &Known<'_>, signals: &Signals) -> String {
-    let mode = decide::mode(&plan.teardown, known.before, known.pod, known.own);
+pub fn teardown(plan: &Plan, facts: &Facts<'_>, signals: &Signals) -> String {
+    let mode = decide::mode(&plan.teardown, facts.before, facts.pod, facts.own);
     let (items, waiting) = match mode {
         Mode::Leave => {
             info!("the kubelet will start this container again in this Pod, so the sidecars stay");
             return String::new();
         }
-        Mode::ExplicitOnly => (action::items(plan, known.pod, known.own, true), None),
-        Mode::TellOnce => (action::items(plan, known.pod, known.own, false), None),
+        Mode::ExplicitOnly => (action::items(plan, facts.pod, facts.own, true), None),
+        Mode::TellOnce => (action::items(plan, facts.pod, facts.own, false), None),
         Mode::Full => {
-            let items = action::items(plan, known.pod, known.own, false);
-            let waiting = known
+            let items = action::items(plan, facts.pod, facts.own, false);
+            let waiting = facts
                 .pod
-                .zip(known.own)
+                .zip(facts.own)
                 .map(|(pod, own)| Waiting::new(pod, own, &plan.ignored, SystemTime::now()));
-            (items, waiting.filter(|_| known.access.is_some()))
+            (items, waiting.filter(|_| facts.access.is_some()))
         }
     };
     if items.is_empty() && waiting.as_ref().is_none_or(|waiting| waiting.pending().is_empty()) {
         return String::new();
     }
-    let budget = decide::budget(&plan.teardown, known.pod, known.terminated);
+    let budget = decide::budget(&plan.teardown, facts.pod, facts.terminated);
     let deadline = Instant::now() + if mode == Mode::TellOnce { budget.min(HURRY) } else { budget };
     let (ended, all_ended) = watch::channel(false);
     let bounds =
         Bounds { attempt: plan.teardown.http_timeout, deadline, once: mode == Mode::TellOnce, all_ended };
-    let mut teardown = Teardown { access: known.access, items, waiting, bounds, ended, first: 0, open: 0 };
+    let mut teardown = Teardown { access: facts.access, items, waiting, bounds, ended, first: 0, open: 0 };
     if let Err(error) = runtime::block_on(teardown.run(signals)) {
         warn!(%error, "no teardown");
     }
