@@ -47,7 +47,7 @@ pub fn start(format: LogFormat, env: &impl Environment) {
 /// A bare level is meant for `proa`; what is below its libraries is asked for
 /// by name (`RUST_LOG=hyper=debug`).
 fn filter(text: &str) -> Targets {
-    let wanted = Targets::from_str(text).ok().filter(|_| !text.trim().is_empty());
+    let wanted = Targets::from_str(text).ok().filter(|_| is_meant(text));
     match wanted {
         Some(targets) => match targets.default_level() {
             Some(level) => targets.with_default(level.min(LevelFilter::WARN)).with_target("proa", level),
@@ -55,6 +55,20 @@ fn filter(text: &str) -> Targets {
         },
         None => Targets::new().with_target("proa", LevelFilter::INFO).with_default(LevelFilter::WARN),
     }
+}
+
+/// Whether each directive is a level, a part of `proa`, or `target=level`. A
+/// bare word is a target to `Targets`, but more likely a misspelt level.
+fn is_meant(text: &str) -> bool {
+    let named = |target: &str| target.chars().all(|c| c.is_alphanumeric() || matches!(c, ':' | '_' | '-'));
+    !text.trim().is_empty()
+        && text.split(',').map(str::trim).all(|directive| match directive.split_once('=') {
+            Some((target, _)) => named(target),
+            None => {
+                LevelFilter::from_str(directive).is_ok()
+                    || (directive.starts_with("proa") && named(directive))
+            }
+        })
 }
 
 /// Writes each event as one line.
@@ -140,6 +154,8 @@ mod tests {
         for (text, proa, other) in [
             ("", Some(Level::INFO), Some(Level::WARN)),
             ("nonsense===", Some(Level::INFO), Some(Level::WARN)),
+            ("verbose", Some(Level::INFO), Some(Level::WARN)),
+            ("!!=info", Some(Level::INFO), Some(Level::WARN)),
             ("debug", Some(Level::DEBUG), Some(Level::WARN)),
             ("error", Some(Level::ERROR), Some(Level::ERROR)),
             ("proa=debug", Some(Level::DEBUG), None),

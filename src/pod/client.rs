@@ -1,9 +1,11 @@
-//! The API server over kube's client: get, list and watch of one Pod.
+//! The API server: get, list and watch of one Pod.
 //!
-//! kube gives us the client and the events as its users know them. What its
-//! higher layers do not do is done here: TCP_NODELAY (a server that asks for
-//! no client certificate otherwise answers 40 ms late, kube-rs/kube#2056), the
-//! token read anew for each request, and answers cut at a size and a time.
+//! kube says what a watch's events look like; its client is left out. It
+//! links all of kubeconfig (YAML, JSONPath and regex engines: 1.9 MB that no
+//! Pod needs) and tokio's signal handling, whose two sockets would stay open
+//! while the command runs, and it leaves `TCP_NODELAY` off (kube-rs/kube#2056:
+//! 40 ms for a server that asks for no client certificate). What remains is a
+//! GET over hyper and rustls, set up as kube does it.
 
 use std::fs;
 use std::future::Future;
@@ -12,14 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response, Uri};
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
-use kube::client::Body;
 use kube::core::WatchEvent;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -76,7 +79,7 @@ fn unreachable(error: impl Into<anyhow::Error>) -> ApiError {
 
 /// One Pod at one API server; a single connection is kept and used again.
 pub struct ApiClient {
-    client: kube::Client,
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     server: String,
     token: PathBuf,
     path: String,
@@ -100,9 +103,9 @@ impl ApiClient {
             .https_only()
             .enable_http1()
             .wrap_connector(tcp_connector());
-        let service = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build::<_, Body>(tls);
+        let client = Client::builder(TokioExecutor::new()).build(tls);
         Ok(Self {
-            client: kube::Client::new(service, &name.namespace.name),
+            client,
             server,
             token: plan.service_account.join("token"),
             path: format!("/api/v1/namespaces/{}/pods", name.namespace.name),
@@ -158,7 +161,7 @@ impl ApiClient {
     }
 
     /// GETs path and query; an answer that is no 2xx is an error.
-    async fn send(&self, target: &str) -> ApiResult<Response<Body>> {
+    async fn send(&self, target: &str) -> ApiResult<Response<Incoming>> {
         let token = fs::read_to_string(&self.token)
             .with_context(|| format!("cannot read {}", self.token.display()))
             .map_err(ApiError::Unreachable)?;
@@ -167,9 +170,9 @@ impl ApiClient {
         let request = Request::get(format!("{}{target}", self.server))
             .header(AUTHORIZATION, bearer)
             .header(USER_AGENT, crate::USER_AGENT)
-            .body(Body::empty())
+            .body(Empty::new())
             .map_err(unreachable)?;
-        let answer = in_time(async { self.client.send(request).await.map_err(unreachable) }).await?;
+        let answer = in_time(async { self.client.request(request).await.map_err(unreachable) }).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -184,8 +187,7 @@ impl ApiClient {
     }
 }
 
-/// TLS 1.2 and 1.3 by ring, as kube's own set-up has it. That one is not used
-/// because it links the whole of kubeconfig, a megabyte that no Pod needs.
+/// TLS 1.2 and 1.3 by ring, verified by the service account's CA alone.
 fn tls_config(ca: &Path) -> anyhow::Result<ClientConfig> {
     let pem = fs::read(ca).with_context(|| format!("cannot read {}", ca.display()))?;
     let mut roots = RootCertStore::empty();
@@ -215,7 +217,7 @@ async fn in_time<T>(work: impl Future<Output = ApiResult<T>>) -> ApiResult<T> {
     timeout(ANSWER, work).await.map_err(late)?
 }
 
-async fn collect(mut body: Body) -> ApiResult<Vec<u8>> {
+async fn collect(mut body: Incoming) -> ApiResult<Vec<u8>> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(unreachable)?.into_data() {
@@ -230,7 +232,7 @@ async fn collect(mut body: Body) -> ApiResult<Vec<u8>> {
 
 /// An open watch: one JSON document a line.
 pub struct Watch {
-    body: Body,
+    body: Incoming,
     buffer: Vec<u8>,
     /// How much of `buffer` is known to hold no line end.
     scanned: usize,
