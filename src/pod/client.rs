@@ -1,7 +1,7 @@
 //! The API server: get, list and watch of one Pod.
 //!
 //! kube says what a watch's events look like; its client is left out. It
-//! links all of kubeconfig (YAML, JSONPath and regex engines: 1.9 MB that no
+//! links all of kubeconfig (YAML and regex engines: 1.9 MB that no
 //! Pod needs) and tokio's signal handling, whose two sockets would stay open
 //! while the command runs, and it leaves `TCP_NODELAY` off (kube-rs/kube#2056:
 //! 40 ms for a server that asks for no client certificate). What remains is a

@@ -55,7 +55,14 @@ impl Waiting {
             ended: BTreeMap::new(),
             pending: Vec::new(),
         };
-        waiting.pending = waiting.sidecars(pod).map(|sidecar| sidecar.name.clone()).collect();
+        let sidecars: Vec<_> = waiting.sidecars(pod).cloned().collect();
+        for sidecar in sidecars {
+            match sidecar.ended_for_good().map(|end| end.exit_code) {
+                // Not by us, and said when the gate failed by it.
+                Some(code) => drop(waiting.ended.insert(sidecar.name, code)),
+                None => waiting.pending.push(sidecar.name),
+            }
+        }
         waiting
     }
 
@@ -64,10 +71,11 @@ impl Waiting {
         &self.pending
     }
 
-    /// `proxy 0, logs 143`.
+    /// `logs 143, proxy 0, audit still running`.
     pub fn ends(&self) -> String {
-        let ends: Vec<_> = self.ended.iter().map(|(name, code)| format!("{name} {code}")).collect();
-        ends.join(", ")
+        let ended = self.ended.iter().map(|(name, code)| format!("{name} {code}"));
+        let pending = self.pending.iter().map(|name| format!("{name} still running"));
+        ended.chain(pending).collect::<Vec<_>>().join(", ")
     }
 
     fn sidecars<'a>(&'a self, pod: &'a PodView) -> impl Iterator<Item = &'a Container> {
@@ -177,6 +185,7 @@ mod tests {
             pod(vec![sidecar("a", Policy::Never, 0, ended(0)), sidecar("b", Policy::Never, 0, running())]);
         assert_eq!(waiting.note(&after).ended, [("a".to_owned(), 0)]);
         assert_eq!(waiting.pending(), ["b"]);
+        assert_eq!(waiting.ends(), "a 0, b still running");
         let last =
             pod(vec![sidecar("a", Policy::Never, 0, ended(0)), sidecar("b", Policy::Never, 0, ended(2))]);
         let news = waiting.note(&last);

@@ -1,0 +1,65 @@
+//! SPEC section 4: the API server as it is found in real clusters.
+
+use crate::api_faults::start;
+use crate::harness::{Api, Container, Pod, Proa, TempDir, not_run_here};
+
+fn pod() -> Pod {
+    Pod::of([Container::new("proxy")])
+}
+
+#[test]
+fn its_address_may_be_ipv6() {
+    let Some(api) = Api::serving_on_ipv6(pod()) else {
+        not_run_here("its_address_may_be_ipv6", "no ::1");
+        return;
+    };
+    start(&api).stdout.wait_for("started");
+}
+
+/// Some providers put a name there.
+#[test]
+fn its_address_may_be_a_name() {
+    let api = Api::serving(pod());
+    let run =
+        Proa::new().api(&api).env("KUBERNETES_SERVICE_HOST", "localhost").sh("echo started; exec sleep 100");
+    run.spawn().stdout.wait_for("started");
+}
+
+#[test]
+fn there_may_be_several_authorities() {
+    let api = Api::serving(pod());
+    let ours = std::fs::read_to_string(api.account().join("ca.crt")).unwrap();
+    let bundle = format!("# old\r\n{}\n# new\n{ours}\n", Api::other_authority());
+    std::fs::write(api.account().join("ca.crt"), bundle).unwrap();
+    start(&api).stdout.wait_for("started");
+}
+
+#[test]
+fn the_token_may_end_with_a_line_feed() {
+    let api = Api::serving(pod());
+    std::fs::write(api.account().join("token"), format!("{}\n", api.token())).unwrap();
+    start(&api).stdout.wait_for("started");
+}
+
+#[test]
+fn a_service_account_that_cannot_be_used_is_said() {
+    let api = Api::serving(pod());
+    for (name, content, word) in [
+        ("ca.crt", Some("no certificate"), "certificate"),
+        ("ca.crt", None, "ca.crt"),
+        ("token", Some("two\nlines\x01"), "token"),
+    ] {
+        let account = TempDir::new();
+        for file in ["ca.crt", "token", "namespace"] {
+            std::fs::copy(api.account().join(file), account.join(file)).unwrap();
+        }
+        match content {
+            Some(content) => drop(account.write(name, content)),
+            None => std::fs::remove_file(account.join(name)).unwrap(),
+        }
+        let run = Proa::new().api(&api).env("PROA_SERVICE_ACCOUNT_DIR", account.path());
+        let run =
+            run.env("POD_NAME", "job-7x2kq").args(["--startup-timeout", "1s", "--shutdown-timeout", "1s"]);
+        run.child("exit 7").run().assert_code(125).assert_stderr([word]);
+    }
+}

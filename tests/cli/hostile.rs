@@ -1,0 +1,196 @@
+//! SPEC section 6: surroundings that a wrapper must not mind.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use nix::libc;
+use nix::unistd::geteuid;
+
+use crate::harness::pods::{ready, terminate};
+use crate::harness::{Api, Container, Pod, Proa, Running, Sidecar, Verb, not_run_here, pid1};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Through gate, run and teardown with one sidecar; the command ends with 7.
+fn whole_life(set: impl FnOnce(Proa) -> Proa) -> Running {
+    let sidecar = Sidecar::good();
+    let api = Api::serving(Pod::of([Container::not_ready("proxy")]).grace(60));
+    let run = set(Proa::new().api(&api).args(["-p", &sidecar.url("/quit")]).child("exit 7")).spawn();
+    api.wait_for(Verb::Watch, 1);
+    api.update(|pod| ready(pod, "proxy"));
+    sidecar.wait_for(1);
+    api.wait_for(Verb::Watch, 2);
+    api.update(|pod| terminate(pod, "proxy", 0));
+    run
+}
+
+#[test]
+fn odd_signal_settings_at_the_start_do_no_harm() {
+    for options in
+        ["--ignore 17", "--block", "--block --ignore 17 --ignore 15 --ignore 13", "--ignore 1 --ignore 2"]
+    {
+        whole_life(|run| run.after_launch(options)).wait().assert_code(7);
+        if pid1::prefix("odd_signal_settings_at_the_start_do_no_harm").is_some() {
+            whole_life(|run| run.pid1().after_launch(options)).wait().assert_code(7);
+        }
+    }
+}
+
+#[test]
+fn closed_descriptors_do_no_harm() {
+    for options in ["--close 0", "--close 1", "--close 2", "--close 0 --close 1 --close 2"] {
+        whole_life(|run| run.after_launch(options)).wait().assert_code(7);
+    }
+}
+
+/// A descriptor that was closed must not become one of ours in the command:
+/// who writes to it would write to our socket.
+#[test]
+fn closed_descriptors_are_nobody_elses_in_the_command() {
+    for number in 0..3 {
+        let run = Proa::without_api().after_launch(&format!("--close {number}"));
+        let script = format!("readlink /proc/$$/fd/{number} >&$((2 - {number} / 2)) || echo closed");
+        let done = run.sh(&script).run();
+        let seen = format!("{}{}", done.stdout, done.stderr.lines().last().unwrap_or_default());
+        assert!(!seen.contains("socket") && !seen.contains("anon_inode"), "{number}: {seen}");
+    }
+}
+
+fn full() -> File {
+    OpenOptions::new().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn full_streams_do_no_harm() {
+    whole_life(|run| run.stderr(full()).env("RUST_LOG", "trace")).wait().assert_code(7);
+    whole_life(|run| run.stderr(full()).stdout(full())).wait().assert_code(7);
+    Proa::new().args(["--help"]).stdout(full()).run();
+    Proa::new().args(["--no-such-option"]).stderr(full()).run().assert_code(2);
+}
+
+/// A pipe that nobody reads, filled to the brim.
+fn clogged_pipe() -> (File, OwnedFd) {
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    for end in [&reader, &writer] {
+        let flag = nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC);
+        nix::fcntl::fcntl(end, flag).unwrap();
+    }
+    nix::fcntl::fcntl(&writer, nix::fcntl::FcntlArg::F_SETPIPE_SZ(4096)).unwrap();
+    nix::unistd::write(&writer, &[b'x'; 4096]).unwrap();
+    (File::from(reader), writer)
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_does_no_harm() {
+    let (mut reader, writer) = clogged_pipe();
+    let run = whole_life(|run| run.stderr(writer).env("RUST_LOG", "trace"));
+    run.wait().assert_code(7);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("xxx"));
+}
+
+#[test]
+fn a_pipe_without_a_reader_does_no_harm() {
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    drop(reader);
+    whole_life(|run| run.stderr(writer).env("RUST_LOG", "trace")).wait().assert_code(7);
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    drop(reader);
+    Proa::new().args(["--help"]).stdout(writer).run();
+}
+
+#[test]
+fn sixteen_descriptors_are_enough() {
+    whole_life(|run| run.after_shell("ulimit -n 16")).wait().assert_code(7);
+}
+
+#[test]
+fn no_new_privileges_do_no_harm() {
+    whole_life(|run| run.after_launch("--no-new-privileges")).wait().assert_code(7);
+}
+
+/// As root only: another user, without capabilities and without an entry in
+/// `/etc/passwd`. False, and a line about it, for everybody else.
+fn can_change_user(test: &str) -> bool {
+    let root = geteuid().is_root();
+    if !root {
+        not_run_here(test, "it takes root to become another user");
+    }
+    root
+}
+
+const NOBODY: [&str; 7] = [
+    "setpriv",
+    "--reuid=54321",
+    "--regid=54321",
+    "--clear-groups",
+    "--bounding-set=-all",
+    "--inh-caps=-all",
+    "--no-new-privs",
+];
+
+#[test]
+fn any_user_will_do() {
+    if !can_change_user("any_user_will_do") {
+        return;
+    }
+    let done = whole_life(|run| run.after(NOBODY)).wait();
+    done.assert_code(7);
+    let done = Proa::without_api().after(NOBODY).child("describe").run().assert_code(0);
+    assert!(done.stdout.contains("\"uid\":54321"), "{}", done.stdout);
+}
+
+#[test]
+fn where_no_process_can_be_started_the_sidecars_are_told() {
+    if !can_change_user("where_no_process_can_be_started_the_sidecars_are_told") {
+        return;
+    }
+    let sidecar = Sidecar::good();
+    let words = ["setpriv", "--reuid=54322", "--regid=54322", "--clear-groups", "prlimit", "--nproc=1"];
+    let run = Proa::without_api().after(words).args(["-p", &sidecar.url("/quit")]).child("exit 7");
+    let done = run.run().assert_code(125);
+    assert_eq!(sidecar.asked_lines(), ["POST /quit"]);
+    done.assert_stderr(["cannot start"]);
+}
+
+/// In a mount namespace whose `/proc`, `/tmp`, `/etc` and `/sys` are empty and
+/// read-only.
+#[test]
+fn an_empty_file_system_does_no_harm() {
+    let test = "an_empty_file_system_does_no_harm";
+    let Some(prefix) = pid1::mount_prefix(test) else { return };
+    let script = "set -e
+    for place in /proc /etc /sys; do mount -t tmpfs -o ro,size=4k tmpfs $place; done
+    exec \"$@\"";
+    let done = whole_life(|run| run.after(prefix).after(["sh", "-c", script, "sh"])).wait();
+    done.assert_code(7);
+}
+
+#[test]
+fn little_memory_is_enough() {
+    // Address space, which a cgroup's limit is not: several times of it.
+    whole_life(|run| run.after_shell("ulimit -v 65536; ulimit -s 256")).wait().assert_code(7);
+}
+
+#[test]
+fn a_command_that_closes_its_streams_does_no_harm() {
+    let run = Proa::without_api().sh("exec <&- >&- 2>&-; sleep 0.2; exit 7").run();
+    run.assert_code(7).assert_took(Duration::ZERO..10 * SECOND);
+}
+
+#[test]
+fn many_signals_and_orphans_at_once_do_no_harm() {
+    let script = "for i in 1 2 3 4 5 6 7 8; do (sh -c 'kill -CONT $PPID' &); done; exit 7";
+    for _ in 0..5 {
+        let run = Proa::without_api().sh(script).spawn();
+        let pid = run.pid();
+        for _ in 0..200 {
+            crate::harness::process::kill(pid, libc::SIGCONT);
+            crate::harness::process::kill(pid, libc::SIGWINCH);
+        }
+        run.wait().assert_code(7);
+    }
+}

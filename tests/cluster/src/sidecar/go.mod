@@ -1,0 +1,3 @@
+module cluster.test/sidecar
+
+go 1.26

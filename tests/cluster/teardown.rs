@@ -1,0 +1,151 @@
+//! How sidecars of every kind are brought to end.
+
+use serde_json::{Value, json};
+
+use crate::kube::{Namespace, example};
+use crate::manifest::{QUIT, create, job, main, pod, pod_spec, share, sidecar};
+use crate::story::Story;
+
+/// A Job whose sidecar takes the stop request in an odd way, and completes.
+fn completes(test: &str, sidecar_options: &[&str]) -> Story {
+    let namespace = Namespace::new(test);
+    create(&namespace, job(&pod_spec(&[main(&[QUIT], "say works"), sidecar(sidecar_options)])));
+    assert_eq!(namespace.job_end("main"), "Complete");
+    let story = namespace.story();
+    story.codes(&[("main", 0), ("sidecar", 0)]);
+    story
+}
+
+#[test]
+fn a_lost_request_is_sent_again() {
+    completes("lost", &["-quit=lost-once"]).in_order(&["quit request 1", "quit request 2", "sidecar: ends"]);
+}
+
+#[test]
+fn a_sidecar_that_is_busy_is_asked_again() {
+    completes("busy", &["-quit=busy-once"]).in_order(&["quit request 1", "quit request 2", "sidecar: ends"]);
+}
+
+/// The sidecar never ends; proa does, at its deadline, with the command's code, and names it.
+pub fn gives_up(test: &str, options: &[&str], sidecar: Value) -> Story {
+    let namespace = Namespace::new(test);
+    let options = [options, &["--shutdown-timeout=4s"]].concat();
+    create(&namespace, pod(&pod_spec(&[main(&options, "say ends; exit 5"), sidecar])));
+    namespace.container_end("main");
+    let story = namespace.story();
+    story.codes(&[("main", 5)]);
+    let took = story.end("main").finished.duration_since(story.time("main: ends"));
+    assert!(took.as_secs() < 10, "teardown took {took:#}");
+    assert!(story.has(" WARN "));
+    story
+}
+
+#[test]
+fn a_sidecar_that_says_yes_and_runs_on_is_given_up() {
+    gives_up("ignores", &[QUIT], sidecar(&["-quit=ignore"]));
+}
+
+#[test]
+fn a_sidecar_that_never_answers_is_given_up() {
+    gives_up("hangs", &["--http-timeout=1s", QUIT], sidecar(&["-quit=hang"]));
+}
+
+#[test]
+fn a_sidecar_without_the_endpoint_is_given_up() {
+    gives_up("lacks", &[QUIT], sidecar(&["-quit=404"]));
+}
+
+#[test]
+fn a_command_that_is_not_there_stops_the_sidecars_too() {
+    let namespace = Namespace::new("not-found");
+    let mut main = main(&[QUIT], "");
+    main["command"] = json!(["proa", QUIT, "--", "no-such-command"]);
+    create(&namespace, job(&pod_spec(&[main, sidecar(&[])])));
+    assert_eq!(namespace.job_end("main"), "Failed");
+    let story = namespace.story();
+    story.codes(&[("main", 127), ("sidecar", 0)]);
+    assert!(story.end("main").message.contains("no-such-command"));
+}
+
+/// The sidecar has no endpoint; its process is seen and signalled.
+fn killed(test: &str, option: &str, user: Option<u32>) {
+    let namespace = Namespace::new(test);
+    let mut spec = pod_spec(&[main(&[option], "say works"), sidecar(&["-quit=404"])]);
+    spec["shareProcessNamespace"] = json!(true);
+    if let Some(user) = user {
+        spec["securityContext"] = json!({"runAsUser": user, "runAsGroup": user});
+    }
+    create(&namespace, job(&spec));
+    assert_eq!(namespace.job_end("main"), "Complete");
+    let story = namespace.story();
+    story.codes(&[("main", 0), ("sidecar", 0)]);
+    story.in_order(&["main: works", "sidecar: got SIGTERM", "sidecar: ends after SIGTERM"]);
+    story.no_warnings();
+}
+
+#[test]
+fn a_sidecar_can_be_killed_by_name() {
+    killed("kill", "--kill=sidecar", None);
+}
+
+#[test]
+fn a_sidecar_can_be_killed_by_name_as_the_same_user() {
+    killed("kill-user", "--kill=sidecar:TERM", Some(1000));
+}
+
+#[test]
+fn all_others_can_be_killed() {
+    killed("kill-all", "--kill-all", None);
+}
+
+/// nginx has no endpoint and proa is in nobody's image: an init container brings it.
+#[test]
+fn the_example_with_a_quit_file_completes() {
+    let namespace = Namespace::new("quit-file");
+    let manifest = example("quit-file.yaml").replace("nginx:1", "localhost/nginx:1");
+    namespace.create(&manifest.replace("busybox:1", "localhost/busybox:1"));
+    assert_eq!(namespace.job_end("example"), "Complete");
+    let story = namespace.story();
+    story.codes(&[("install", 0), ("main", 0), ("nginx", 0)]);
+    assert!(story.has("main: nginx"), "the page that nginx serves");
+    story.no_warnings();
+}
+
+/// Deaf to SIGTERM, and so killed; it was asked to end, so that is no failure.
+#[test]
+fn a_deaf_sidecar_ends_by_its_quit_file() {
+    let namespace = Namespace::new("deaf");
+    let script = "trap '' TERM; say ready; while true; do sleep 1; done";
+    let mut deaf = main(&["--quit-file=/shared/done", "--no-api", "--shutdown-timeout=2s"], script);
+    deaf["name"] = json!("deaf");
+    let mut spec = pod_spec(&[deaf, main(&["--shutdown-file=/shared/done"], "say works")]);
+    share(&mut spec, 0);
+    share(&mut spec, 1);
+    create(&namespace, job(&spec));
+    assert_eq!(namespace.job_end("main"), "Complete");
+    let story = namespace.story();
+    story.codes(&[("main", 0), ("deaf", 0)]);
+    assert!(story.end("main").finished >= story.end("deaf").finished);
+}
+
+/// Everything a careful cluster takes away, and an image that holds nothing but proa.
+#[test]
+fn proa_needs_next_to_nothing() {
+    let namespace = Namespace::new("bare");
+    let mut main = main(&[], "");
+    main["image"] = json!("localhost/proa:1");
+    main["command"] = json!(["/proa", QUIT, "--", "/proa", "--version"]);
+    main["resources"] = json!({"limits": {"memory": "16Mi"}});
+    main["securityContext"] = json!({
+        "runAsUser": 65534, "runAsGroup": 65534, "runAsNonRoot": true, "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    create(&namespace, job(&pod_spec(&[main, sidecar(&["-ready-after=1s"])])));
+    assert_eq!(namespace.job_end("main"), "Complete");
+    let story = namespace.story();
+    story.codes(&[("main", 0), ("sidecar", 0)]);
+    story.in_order(&["sidecar: ready", "main: proa "]);
+    story.in_order(&["sidecar: ready", "command ended", "sidecar: quit request 1"]);
+    story.no_warnings();
+}

@@ -1,0 +1,82 @@
+//! Each version is said once, or is the same wherever it is said.
+
+use crate::{read, readme, root};
+
+/// The string after `key =` (or `key: `, `key=`) on the first such line.
+#[track_caller]
+fn value(text: &str, key: &str) -> String {
+    let line = text.lines().find_map(|line| line.trim_start().strip_prefix(key));
+    let rest = line.unwrap_or_else(|| panic!("no {key}"));
+    rest.trim_start_matches([' ', '=', ':']).trim_matches('"').to_owned()
+}
+
+#[test]
+fn the_program_and_the_lock_file_have_the_manifests_version() {
+    let version = value(&read("Cargo.toml"), "version");
+    assert!(readme::proa("--version").starts_with(&format!("proa {version}")));
+    let lock = read("Cargo.lock");
+    assert!(lock.contains(&format!("name = \"proa\"\nversion = \"{version}\"")), "Cargo.lock");
+    assert!(read("CHANGELOG.md").contains("## Unreleased"));
+}
+
+#[test]
+fn examples_name_the_major_version() {
+    let version = value(&read("Cargo.toml"), "version");
+    let major = version.split('.').next().unwrap();
+    for entry in std::fs::read_dir(root().join("examples")).unwrap().flatten() {
+        let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
+        for rest in text.split("example.com/proa:").skip(1) {
+            let tag = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '.').next();
+            assert_eq!(tag, Some(major), "{}", entry.path().display());
+        }
+    }
+}
+
+#[test]
+fn one_rust_for_all() {
+    let rust = value(&read("rust-toolchain.toml"), "channel");
+    let image = value(&read("Dockerfile"), "ARG RUST_IMAGE");
+    assert!(image.starts_with(&format!("rust:{rust}-")), "Dockerfile builds with {image}, not {rust}");
+    let least = value(&read("Cargo.toml"), "rust-version");
+    let number = |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
+    assert!(number(&least) <= number(&rust), "rust-version {least} is above {rust}");
+}
+
+#[test]
+fn the_flake_reads_both() {
+    let flake = read("flake.nix");
+    assert!(flake.contains("importTOML ./Cargo.toml") && flake.contains("inherit (manifest) version;"));
+    assert!(flake.contains("fromRustupToolchainFile ./rust-toolchain.toml"));
+    assert!(!flake.contains("version = \""), "flake.nix has a version of its own");
+}
+
+#[test]
+fn skaffold_builds_the_images_that_it_deploys() {
+    let skaffold = read("skaffold.yaml");
+    let built: Vec<_> = skaffold.lines().filter_map(|line| line.strip_prefix("  - image: ")).collect();
+    let job = read("examples/job.yaml");
+    let used: Vec<_> = job.lines().filter_map(|line| line.trim().strip_prefix("image: ")).collect();
+    assert!(!used.is_empty());
+    for image in used {
+        let name = image.split(':').next().unwrap();
+        assert!(built.contains(&name), "skaffold.yaml does not build {name}");
+    }
+    let dockerfiles = skaffold.lines().filter_map(|line| line.trim().strip_prefix("dockerfile: "));
+    for dockerfile in dockerfiles {
+        assert!(root().join(dockerfile).exists(), "{dockerfile}");
+    }
+    assert!(skaffold.contains("\n  - examples/job.yaml\n"));
+    assert!(read("examples/Dockerfile").contains("ARG PROA=example.com/proa:1\nFROM ${PROA} AS proa"));
+}
+
+#[test]
+fn images_are_built_from_what_the_ignore_file_lets_through() {
+    let ignored = read(".dockerignore");
+    let through: Vec<_> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    assert!(ignored.lines().any(|line| line == "*"));
+    for path in &through {
+        assert!(root().join(path).exists(), ".dockerignore lets {path} through, which does not exist");
+    }
+    let copied = value(&read("examples/sidecar.Dockerfile"), "COPY tests");
+    assert!(through.contains(&format!("tests{}", copied.split(' ').next().unwrap()).as_str()));
+}

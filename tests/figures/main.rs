@@ -1,0 +1,142 @@
+//! The figures: `proa` and its peers side by side, in turn, in one run.
+//!
+//! `cargo test --test figures` prints the README's table. `-- --runs N`
+//! says how often each latency is taken (15), `-- --check` fails where a
+//! budget is broken; budgets are ratios and counts, never times alone.
+//! `PROA_TEST_BIN` names the binary to measure (the static one), `PROA_PEER`
+//! that of proa 0.1.3.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark may stop")]
+#![expect(clippy::indexing_slicing, clippy::cast_precision_loss, clippy::disallowed_methods, reason = "nothing here is shipped")]
+
+mod front;
+#[path = "../cli/harness/mod.rs"]
+#[expect(dead_code, reason = "the tests use all of it")]
+mod harness;
+mod measure;
+mod programs;
+mod table;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use measure::{Run, Whole};
+use programs::Program;
+use table::{Spread, Table};
+
+/// How long wake-ups are counted.
+const IDLE: Duration = Duration::from_secs(10);
+/// The peak is of interest there, not the wake-ups.
+const SHORT: Duration = Duration::from_millis(10);
+
+fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    let option = |name: &str| words.iter().position(|word| word == name);
+    let runs = option("--runs").and_then(|at| words.get(at + 1)?.parse().ok()).unwrap_or(15);
+    let stamp = build_stamp();
+    let stamp = stamp.to_str().unwrap();
+    let programs = programs::all();
+    let mut table = Table::default();
+    footprints(&mut table, &programs, stamp);
+    wholes(&mut table, &programs, runs);
+    let gating: Vec<_> = programs.iter().filter(|program| program.gates).cloned().collect();
+    latencies(&mut table, &gating, stamp, runs);
+    traffics(&mut table, &gating, stamp);
+    println!("{}", table.markdown());
+    if option("--check").is_some() {
+        let broken = table.broken_budgets();
+        for line in &broken {
+            println!("over budget: {line}");
+        }
+        assert!(broken.is_empty(), "{} budgets are broken", broken.len());
+    }
+}
+
+/// A static child, so that its own start is the smallest that there is.
+fn build_stamp() -> PathBuf {
+    let path = harness::binaries::profile_folder().join("figures-stamp");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/figures/stamp.c");
+    let built = Command::new("cc").args(["-O2", "-static", "-o"]).arg(&path).arg(source).status();
+    assert!(built.unwrap().success(), "{source} does not build");
+    path
+}
+
+fn footprints(table: &mut Table, programs: &[Program], stamp: &str) {
+    for program in programs {
+        table.set("size of the file, kB", program.name, program.bytes() as f64 / 1000.0);
+        // It does not start its child without an API: see `traffics`.
+        if program.name == "proa 0.1.3" {
+            continue;
+        }
+        let found = measure::footprint_alone(program, stamp, if program.gates { SHORT } else { IDLE });
+        table.set("RSS while the child runs, no API, kB", program.name, found.rss as f64);
+        table.set("anonymous memory, no API, kB", program.name, found.anonymous as f64);
+        if !program.gates {
+            table.set("threads", program.name, found.threads as f64);
+            table.set("descriptors beyond 0-2", program.name, found.descriptors as f64);
+            table.set("wake-ups in 10 s", program.name, found.wakeups as f64);
+        }
+    }
+}
+
+fn wholes(table: &mut Table, programs: &[Program], runs: usize) {
+    let alone: Vec<_> = programs.iter().filter(|program| program.name != "proa 0.1.3").cloned().collect();
+    let each = in_turn(&alone, runs * 4, measure::whole_alone);
+    for (program, found) in alone.iter().zip(each) {
+        table.spread("whole run of `true`, no API, wall ms", program.name, found.iter().map(|run: &Whole| run.wall));
+    }
+    let gating: Vec<_> = programs.iter().filter(|program| program.gates).cloned().collect();
+    let each = in_turn(&gating, runs, measure::whole_in_pod);
+    for (program, found) in gating.iter().zip(each) {
+        table.spread("whole run of `true`, all ready, wall ms", program.name, found.iter().map(|run| run.wall));
+        table.spread("whole run of `true`, all ready, CPU ms", program.name, found.iter().map(|run| run.cpu));
+    }
+}
+
+fn latencies(table: &mut Table, programs: &[Program], stamp: &str, runs: usize) {
+    let each = in_turn(programs, runs, |program| measure::through_pod(program, stamp));
+    for (program, found) in programs.iter().zip(each) {
+        let name = program.name;
+        table.spread("ready event -> child, ms", name, found.iter().map(|run: &Run| run.start));
+        table.spread("child's end -> stop request, ms", name, found.iter().map(|run| run.stop));
+        table.spread("sidecar's end -> exit, ms", name, found.iter().map(|run| run.exit));
+    }
+}
+
+fn traffics(table: &mut Table, programs: &[Program], stamp: &str) {
+    for program in programs {
+        let found = measure::traffic(program, stamp, 0, IDLE);
+        let name = program.name;
+        table.set("API: connections", name, found.connections as f64);
+        table.set("API: requests", name, found.requests as f64);
+        table.set("API: bytes up", name, found.up as f64);
+        table.set("API: bytes down", name, found.down as f64);
+        table.set("RSS while the child runs, kB", name, found.footprint.rss as f64);
+        table.set("anonymous memory, kB", name, found.footprint.anonymous as f64);
+        table.set("threads", name, found.footprint.threads as f64);
+        table.set("descriptors beyond 0-2", name, found.footprint.descriptors as f64);
+        table.set("wake-ups in 10 s", name, found.footprint.wakeups as f64);
+        table.set("peak memory, kB", name, found.footprint.peak as f64);
+        let large = measure::traffic(program, stamp, 1 << 20, SHORT);
+        table.set("peak memory, Pod of 1 MiB, kB", name, large.footprint.peak as f64);
+    }
+}
+
+/// Each program once, then each again: what disturbs, disturbs all.
+fn in_turn<T>(programs: &[Program], runs: usize, measure: impl Fn(&Program) -> T) -> Vec<Vec<T>> {
+    let mut found: Vec<Vec<T>> = programs.iter().map(|_| Vec::new()).collect();
+    for _ in 0..runs {
+        for (program, found) in programs.iter().zip(&mut found) {
+            found.push(measure(program));
+        }
+    }
+    found
+}
+
+impl From<Vec<f64>> for Spread {
+    fn from(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
+        Self { median: at(0.5), p95: at(0.95) }
+    }
+}
