@@ -29,14 +29,15 @@ const LONGEST_BODY: usize = 64 * 1024;
 /// The longest header that is read, a hundred fields at most.
 const LONGEST_HEADER: usize = 64 * 1024;
 
+/// A probe waits for the rest of an answer no longer than this.
+const REST_OF_PROBE: Duration = Duration::from_millis(20);
+
 /// What is to be sent.
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
     pub method: Method,
     pub url: &'a HttpUrl,
     pub headers: &'a [(String, String)],
-    /// False for the readiness probes that the kubelet does not verify either.
-    pub verify_tls: bool,
 }
 
 /// Why there is no answer.
@@ -62,16 +63,89 @@ impl fmt::Display for HttpError {
     }
 }
 
-/// Sends the request and returns the answer's status code as soon as it is
-/// there; the body is read to its end (64 KiB at most) behind the scenes.
-///
-/// # Errors
-/// [`HttpError`]
-pub async fn send(ask: &Ask<'_>, limit: Duration) -> Result<u16, HttpError> {
-    let exchange = async {
-        if ask.url.https { send_by_reqwest(ask, limit).await } else { send_by_hyper(ask, limit).await }
-    };
-    timeout(limit, exchange).await.unwrap_or(Err(HttpError::TimedOut(limit)))
+/// Sends requests, each on a connection of its own.
+#[derive(Debug)]
+pub struct Sender {
+    /// Readiness probes are not verified by the kubelet either.
+    verify_tls: bool,
+    /// A stop request's answer is read to its end behind the scenes; a probe,
+    /// of which many follow, keeps no connection open.
+    keeps_reading: bool,
+    /// Made for the first HTTPS URL; loading the system's roots is not cheap.
+    https: Option<reqwest::Client>,
+}
+
+impl Sender {
+    /// For a readiness probe.
+    pub fn of_probe(verify_tls: bool) -> Self {
+        Self { verify_tls, keeps_reading: false, https: None }
+    }
+
+    /// For a stop request.
+    pub fn of_stop_request() -> Self {
+        Self { verify_tls: true, keeps_reading: true, https: None }
+    }
+
+    /// Sends the request and returns the answer's status code as soon as it
+    /// is there.
+    ///
+    /// # Errors
+    /// [`HttpError`]
+    pub async fn send(&mut self, ask: &Ask<'_>, limit: Duration) -> Result<u16, HttpError> {
+        let exchange = async {
+            if ask.url.https { self.by_reqwest(ask).await } else { self.by_hyper(ask, limit).await }
+        };
+        timeout(limit, exchange).await.unwrap_or(Err(HttpError::TimedOut(limit)))
+    }
+
+    async fn by_hyper(&self, ask: &Ask<'_>, limit: Duration) -> Result<u16, HttpError> {
+        let stream = connect(&ask.url.address).await?;
+        let handshake = http1::Builder::new().max_buf_size(LONGEST_HEADER).handshake(TokioIo::new(stream));
+        let (mut sender, connection) = handshake.await.map_err(|error| read_hyper(&error))?;
+        // Driven here and not in a task, so that it ends with this future.
+        let mut connection = Box::pin(connection);
+        let answer = {
+            let mut answer = std::pin::pin!(sender.send_request(request(ask)?));
+            tokio::select! {
+                biased;
+                answer = &mut answer => answer,
+                // Closed; whether with an answer, `answer` knows.
+                _ = &mut connection => answer.await,
+            }
+        };
+        let answer = answer.map_err(|error| read_hyper(&error))?;
+        let status = answer.status().as_u16();
+        let rest = async move {
+            tokio::select! {
+                _ = connection => {}
+                () = drain(answer) => {}
+            }
+        };
+        if self.keeps_reading {
+            tokio::spawn(timeout(limit, rest));
+        } else {
+            drop(timeout(REST_OF_PROBE, rest).await);
+        }
+        Ok(status)
+    }
+
+    async fn by_reqwest(&mut self, ask: &Ask<'_>) -> Result<u16, HttpError> {
+        let client = match &self.https {
+            Some(client) => client,
+            None => self.https.insert(reqwest_client(self.verify_tls).map_err(read_reqwest)?),
+        };
+        let address = &ask.url.address;
+        let credentials = ask.url.credentials.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+        let url = format!("https://{credentials}{address}{}", ask.url.target);
+        let mut request = client.request(ask.method.clone(), url);
+        if ask.method == Method::POST {
+            request = request.header(CONTENT_LENGTH, 0);
+        }
+        for (name, value) in ask.headers {
+            request = request.header(name, value);
+        }
+        Ok(request.send().await.map_err(read_reqwest)?.status().as_u16())
+    }
 }
 
 /// Opens a connection and closes it again.
@@ -83,20 +157,6 @@ pub async fn connect_once(address: &Address, limit: Duration) -> Result<(), Http
         Ok(connected) => connected.map(drop),
         Err(_) => Err(HttpError::TimedOut(limit)),
     }
-}
-
-async fn send_by_hyper(ask: &Ask<'_>, limit: Duration) -> Result<u16, HttpError> {
-    let stream = connect(&ask.url.address).await?;
-    let handshake = http1::Builder::new().max_buf_size(LONGEST_HEADER).handshake(TokioIo::new(stream));
-    let (mut sender, connection) = handshake.await.map_err(|error| read_hyper(&error))?;
-    let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request(ask)?).await.map_err(|error| read_hyper(&error))?;
-    let status = answer.status().as_u16();
-    tokio::spawn(timeout(limit, async move {
-        drain(answer).await;
-        connection.abort();
-    }));
-    Ok(status)
 }
 
 fn request(ask: &Ask<'_>) -> Result<Request<Empty<Bytes>>, HttpError> {
@@ -189,36 +249,19 @@ fn known(address: &Address) -> Option<Vec<SocketAddr>> {
     address.ip().map(|ip| vec![at(ip)])
 }
 
-async fn send_by_reqwest(ask: &Ask<'_>, limit: Duration) -> Result<u16, HttpError> {
-    let other =
-        |error: reqwest::Error| HttpError::Other(format!("{:#}", anyhow::Error::new(error.without_url())));
+fn reqwest_client(verify_tls: bool) -> reqwest::Result<reqwest::Client> {
     // reqwest takes the process's provider; a second call changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let address = &ask.url.address;
-    let mut builder = reqwest::Client::builder()
+    // Port 0 stands for the URL's.
+    let loopback = [(Ipv4Addr::LOCALHOST, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()];
+    reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
-        .timeout(limit)
+        .pool_max_idle_per_host(0)
         .user_agent(crate::USER_AGENT)
-        .tls_danger_accept_invalid_certs(!ask.verify_tls);
-    if let Some(addresses) = known(address) {
-        builder = builder.resolve_to_addrs(&address.host, &addresses);
-    }
-    let credentials = ask.url.credentials.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
-    let url = format!("https://{credentials}{address}{}", ask.url.target);
-    let method = reqwest::Method::from_bytes(ask.method.as_str().as_bytes()).unwrap_or_default();
-    let mut request = builder.build().map_err(other)?.request(method, url);
-    if ask.method == Method::POST {
-        request = request.header(CONTENT_LENGTH, 0);
-    }
-    for (name, value) in ask.headers {
-        request = request.header(name, value);
-    }
-    match request.send().await {
-        Ok(answer) => Ok(answer.status().as_u16()),
-        Err(error) if error.is_timeout() => Err(HttpError::TimedOut(limit)),
-        Err(error) => Err(read_reqwest(error)),
-    }
+        .tls_danger_accept_invalid_certs(!verify_tls)
+        .resolve_to_addrs("localhost", &loopback)
+        .build()
 }
 
 /// The system's error, if there is one in the chain, decides as for hyper.

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::pace::pace;
 use super::verdict::Outcome;
-use crate::http::{self, Ask};
+use crate::http::{self, Ask, Sender};
 use crate::plan::ReadyProbe;
 use crate::plan::url::{Address, HttpUrl};
 use crate::pod::probe::{ProbeKind, ProbeSpec};
@@ -54,12 +54,12 @@ impl Question {
     }
 
     /// Asks once.
-    async fn ask(&self) -> Result<(), String> {
+    async fn ask(&self, sender: &mut Sender) -> Result<(), String> {
         match self {
-            Self::Http { url, headers, verify_tls, redirect_passes } => {
-                let ask = Ask { method: Method::GET, url, headers, verify_tls: *verify_tls };
+            Self::Http { url, headers, redirect_passes, .. } => {
+                let ask = Ask { method: Method::GET, url, headers };
                 let last = if *redirect_passes { 399 } else { 299 };
-                match http::send(&ask, ATTEMPT).await {
+                match sender.send(&ask, ATTEMPT).await {
                     Ok(status) if (200..=last).contains(&status) => Ok(()),
                     Ok(status) => Err(format!("answered {status}")),
                     Err(error) => Err(error.to_string()),
@@ -104,8 +104,9 @@ pub enum Finding {
 async fn until_passed(question: Question, successes: u32, tell: impl Fn(bool, Option<String>) -> bool) {
     let start = Instant::now();
     let (mut in_a_row, mut attempt, mut last) = (0, 0, None);
+    let mut sender = Sender::of_probe(matches!(question, Question::Http { verify_tls: true, .. }));
     loop {
-        match question.ask().await {
+        match question.ask(&mut sender).await {
             Ok(()) => {
                 in_a_row += 1;
                 if in_a_row >= successes {

@@ -165,7 +165,9 @@ impl ApiClient {
         let token = fs::read_to_string(&self.token)
             .with_context(|| format!("cannot read {}", self.token.display()))
             .map_err(ApiError::Unreachable)?;
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(unreachable)?;
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+            .with_context(|| format!("{} holds no token", self.token.display()))
+            .map_err(ApiError::Unreachable)?;
         bearer.set_sensitive(true);
         let request = Request::get(format!("{}{target}", self.server))
             .header(AUTHORIZATION, bearer)

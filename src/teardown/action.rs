@@ -1,6 +1,7 @@
 //! The things to do at teardown: which there are, and doing one of them.
 
 use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use tracing::{info, warn};
 
 use super::by_name;
 use super::retry::{Attempt, Tries};
-use crate::http::{self, Ask};
+use crate::http::{Ask, Sender};
 use crate::plan::url::{Address, HttpUrl};
 use crate::plan::{Action, Method, Plan};
 use crate::pod::{Container, PodView};
@@ -159,12 +160,13 @@ impl Item {
             Method::Get => (HttpMethod::GET, "GET"),
             Method::Post => (HttpMethod::POST, "POST"),
         };
-        let ask = Ask { method, url, headers: &self.headers, verify_tls: true };
+        let ask = Ask { method, url, headers: &self.headers };
+        let mut sender = Sender::of_stop_request();
         let what = format!("{verb} {url}");
         let begin = Instant::now();
         let mut tries = Tries::default();
         loop {
-            let Ok(answer) = timeout_at(deadline.into(), http::send(&ask, attempt)).await else {
+            let Ok(answer) = timeout_at(deadline.into(), sender.send(&ask, attempt)).await else {
                 warn!(request = what, "no answer before the deadline");
                 return;
             };
@@ -224,7 +226,9 @@ impl Drop for Once {
 }
 
 fn make_file(path: &Path) {
-    match OpenOptions::new().write(true).create(true).truncate(false).open(path) {
+    // O_NONBLOCK: a pipe that nobody reads would keep us here for ever.
+    let flags = nix::libc::O_NONBLOCK;
+    match OpenOptions::new().write(true).create(true).truncate(false).custom_flags(flags).open(path) {
         Ok(_) => info!(file = %path.display(), "shutdown file made"),
         Err(error) => warn!(file = %path.display(), %error, "cannot make the shutdown file"),
     }

@@ -86,7 +86,7 @@ fn read(pid: i32, folder: &Path) -> Option<Process> {
 
 impl Process {
     /// File name of the executable; where that may not be seen, the base name
-    /// of argv[0]; where there is none, comm.
+    /// of `argv[0]`; where there is none, comm.
     fn name(&self) -> OsString {
         if let Ok(executable) = fs::read_link(self.folder.join("exe")) {
             let path = executable.as_os_str().as_bytes();

@@ -76,7 +76,7 @@ mod tests {
     fn pod(policy: Policy) -> PodView {
         let restart = RestartRule::new(policy, &ContainerSpec::default());
         let own = Container { name: "main".to_owned(), restart, ..Container::default() };
-        PodView { containers: vec![own], grace: Some(Duration::from_secs(60)), ..PodView::default() }
+        PodView { containers: vec![own], grace: Some(Duration::from_mins(1)), ..PodView::default() }
     }
 
     #[test]

@@ -110,10 +110,12 @@ pub fn count() {
 /// Starts itself in another mode below, and waits, deaf to SIGUSR1 and
 /// SIGTERM, until that has ended.
 pub fn with_grandchild(mode: &[&str]) {
-    let own = std::env::current_exe().unwrap();
-    let mut below = Command::new(own).args(mode).spawn().unwrap();
+    // Before the other one says ready. It inherits this, but what is blocked
+    // is kept for sigwait even where it is ignored.
     set_ignored(libc::SIGUSR1);
     set_ignored(libc::SIGTERM);
+    let own = std::env::current_exe().unwrap();
+    let mut below = Command::new(own).args(mode).spawn().unwrap();
     let status = below.wait().unwrap();
     exit(status.code().unwrap_or(98));
 }

@@ -1,7 +1,8 @@
 //! SPEC section 4: the API server as it is found in real clusters.
 
 use crate::api_faults::start;
-use crate::harness::{Api, Container, Pod, Proa, TempDir, not_run_here};
+use crate::harness::pods::ready;
+use crate::harness::{Api, Container, Fault, Pod, Proa, TempDir, Verb, not_run_here, process};
 
 fn pod() -> Pod {
     Pod::of([Container::new("proxy")])
@@ -61,5 +62,47 @@ fn a_service_account_that_cannot_be_used_is_said() {
         let run =
             run.env("POD_NAME", "job-7x2kq").args(["--startup-timeout", "1s", "--shutdown-timeout", "1s"]);
         run.child("exit 7").run().assert_code(125).assert_stderr([word]);
+    }
+}
+
+/// Other forms of `Retry-After` (RFC 9110, section 10.2.3), and nonsense.
+#[test]
+fn a_pause_that_cannot_be_read_is_a_short_one() {
+    for time in ["Wed, 21 Oct 2065 07:28:00 GMT", "-1", "99999999999999999999", "1.5", "soon", ""] {
+        let api = Api::serving(pod());
+        api.fail(&Fault::RetryAfter(503, time));
+        let run = start(&api);
+        api.wait_for_requests(1);
+        api.heal();
+        if time.starts_with('9') {
+            run.signal(nix::libc::SIGTERM);
+            run.wait().assert_code(143);
+        } else {
+            run.stdout.wait_for("started");
+        }
+    }
+}
+
+/// A server, or somebody between, that never stops talking: memory stays
+/// small, and the gate opens when it is well again.
+#[test]
+fn an_answer_without_end_is_cut() {
+    for verbs in [&Verb::REQUESTS[..], &[Verb::Watch]] {
+        let api = Api::serving(Pod::of([Container::not_ready("proxy")]));
+        api.fault(verbs, &Fault::Endless);
+        let run = start(&api);
+        let broken = if verbs.len() == 1 {
+            Verb::Watch
+        } else {
+            api.wait_for_requests(1);
+            api.requests()[0].verb
+        };
+        api.wait_for(broken, 2);
+        let peak = process::kilobytes(run.pid(), "VmHWM");
+        // The binary itself is mapped, and a debug build is large.
+        assert!(peak < 80_000, "{peak} kB");
+        api.update(|pod| ready(pod, "proxy"));
+        api.heal();
+        run.stdout.wait_for("started");
     }
 }

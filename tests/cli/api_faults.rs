@@ -32,8 +32,8 @@ fn table() -> Vec<(&'static [Verb], Fault)> {
         (EVERYTHING, Fault::Status(410)),
         (EVERYTHING, Fault::Status(500)),
         (EVERYTHING, Fault::Status(503)),
-        (EVERYTHING, Fault::RetryAfter(429, 1)),
-        (EVERYTHING, Fault::RetryAfter(503, 1)),
+        (EVERYTHING, Fault::RetryAfter(429, "1")),
+        (EVERYTHING, Fault::RetryAfter(503, "1")),
         (EVERYTHING, Fault::Html(200)),
         (EVERYTHING, Fault::Html(502)),
         (EVERYTHING, Fault::WrongObject("{}")),
@@ -167,7 +167,7 @@ fn a_watch_that_says_nothing_is_not_trusted() {
 #[test]
 fn a_pause_that_the_server_asks_for_is_kept() {
     let api = Api::serving(Pod::of([Container::new("proxy")]));
-    api.fail(&Fault::RetryAfter(429, 2));
+    api.fail(&Fault::RetryAfter(429, "2"));
     let run = start(&api);
     api.wait_for_requests(1);
     api.heal();
@@ -179,7 +179,7 @@ fn a_pause_that_the_server_asks_for_is_kept() {
 #[test]
 fn a_pause_is_not_deaf_to_signals_and_ends_with_the_gate() {
     let api = Api::serving(Pod::of([Container::new("proxy")]));
-    api.fail(&Fault::RetryAfter(429, 600));
+    api.fail(&Fault::RetryAfter(429, "600"));
     let run = start(&api);
     api.wait_for_requests(1);
     let asked = Instant::now();

@@ -13,6 +13,7 @@ const MISTAKES: &[(&[&str], &[&str])] = &[
     (&["--startup-timeout", "5"], &["startup-timeout", "\"5\"", "90s"]),
     (&["--shutdown-timeout=-5s"], &["shutdown-timeout", "-5s", "90s"]),
     (&["--http-timeout", "1d"], &["http-timeout", "1d", "90s"]),
+    (&["--http-timeout", "0"], &["http-timeout", "0", "5s"]),
     (&["-g", "localhost:15020/quit"], &["shutdown-http-get", "localhost:15020/quit", "http://"]),
     (&["-p", "ftp://localhost/"], &["shutdown-http-post", "ftp://localhost/", "http://"]),
     (&["--shutdown-http-post="], &["shutdown-http-post", "http://"]),

@@ -89,7 +89,7 @@ fn the_api_server_breaks_and_heals() {
     let api = Api::serving(Pod::new());
     for (fault, answer) in [
         (Fault::Status(403), "cannot get resource \"pods\""),
-        (Fault::RetryAfter(429, 2), "Retry-After: 2"),
+        (Fault::RetryAfter(429, "2"), "Retry-After: 2"),
         (Fault::Html(502), "<html>"),
         (Fault::Garbage, "}{"),
     ] {

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::pods::{ready, status};
-use crate::harness::{Answer, Api, Container, Fault, Pod, Proa, Running, Sidecar, Verb, clock, let_pass};
+use crate::harness::{
+    Answer, Api, Container, Fault, Pod, Proa, Running, Sidecar, Verb, clock, let_pass, not_run_here,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -259,4 +261,53 @@ fn the_reason_of_a_failed_probe_is_said() {
     let run = Proa::new().api(&api).args(["--startup-timeout", "600ms", "--shutdown-timeout", "1s"]);
     let done = run.child("exit 0").run().assert_code(125);
     done.assert_stderr(["proxy", "/healthz/ready", "503", &sidecar.port().to_string()]);
+}
+
+/// A clock that was set back after the container's start.
+#[test]
+fn a_start_in_the_future_delays_by_no_more_than_the_delay() {
+    let sidecar = Sidecar::good();
+    let probe = json!({"httpGet": {"path": "/", "port": sidecar.port()}, "initialDelaySeconds": 1});
+    for began in [json!("2065-01-01T00:00:00Z"), json!(null)] {
+        let state = json!({"running": {"startedAt": began}});
+        let api =
+            Api::serving(Pod::of([Container::new("proxy").probe(probe.clone()).status("state", state)]));
+        let run = start(&api);
+        let begin = Instant::now();
+        let (_, started) = run.stdout.wait_for("started");
+        assert!(started - begin < 5 * SECOND, "{:?}", started - begin);
+    }
+}
+
+#[test]
+fn a_pods_address_may_be_ipv6() {
+    let Some(sidecar) = Sidecar::good_on_ipv6() else {
+        not_run_here("a_pods_address_may_be_ipv6", "no ::1");
+        return;
+    };
+    let api = Api::serving(Pod::of([Container::new("proxy").http_probe("/", sidecar.port())]).set(
+        "/status",
+        "podIP",
+        json!("::1"),
+    ));
+    start(&api).stdout.wait_for("started");
+    assert_eq!(sidecar.asked()[0].header("host"), Some(format!("[::1]:{}", sidecar.port()).as_str()));
+}
+
+#[test]
+fn a_path_may_be_left_out_or_odd() {
+    for (path, target) in [
+        (json!(null), "GET /"),
+        (json!(""), "GET /"),
+        (json!("/"), "GET /"),
+        (json!("healthz"), "GET /healthz"),
+        (json!("/a?b=c&d"), "GET /a?b=c&d"),
+        (json!("/a%20b"), "GET /a%20b"),
+    ] {
+        let sidecar = Sidecar::good();
+        let probe = json!({"httpGet": {"path": path, "port": sidecar.port()}});
+        let api = Api::serving(Pod::of([Container::new("proxy").probe(probe)]));
+        start(&api).stdout.wait_for("started");
+        assert_eq!(sidecar.asked()[0].line(), target, "{path}");
+    }
 }

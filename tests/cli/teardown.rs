@@ -359,3 +359,31 @@ fn credentials_are_sent_and_never_shown() {
         assert!(!done.stderr.contains(secret), "{secret} in:\n{}", done.stderr);
     }
 }
+
+#[test]
+fn a_shutdown_file_that_cannot_be_made_holds_nothing_up() {
+    let folder = TempDir::new();
+    let (pipe, place) = (folder.join("pipe"), folder.join("place"));
+    let sidecar = Sidecar::good();
+    let run = Proa::without_api().args(["-p", &sidecar.url("/quit")]);
+    let run = run.args([
+        "--shutdown-file".as_ref(),
+        pipe.as_os_str(),
+        "--shutdown-file".as_ref(),
+        place.as_os_str(),
+    ]);
+    // A pipe without a reader keeps those waiting who open it to write.
+    let script = format!("mkfifo {}; mkdir {}; exit 7", pipe.display(), place.display());
+    run.sh(&script).run().assert_code(7).assert_took(Duration::ZERO..10 * SECOND);
+    assert_eq!(sidecar.asked_lines(), ["POST /quit"]);
+}
+
+#[test]
+fn a_server_that_is_not_trusted_is_told_nothing() {
+    // The fake API server as a sidecar: its authority is nobody's.
+    let secure = Api::serving(Pod::new());
+    let url = format!("https://{}/quit", secure.address());
+    let done = with_action("-p", &url).args(["--shutdown-timeout", "2s"]).run().assert_code(7);
+    assert!(secure.requests().is_empty());
+    done.assert_stderr(["WARN", "certificate"]);
+}

@@ -18,7 +18,7 @@ fn the_command_is_in_the_foreground() {
     for run in both("the_command_is_in_the_foreground") {
         let (run, terminal) = run.child("describe").on_terminal();
         run.run().assert_code(0);
-        let text = terminal.screen.text();
+        let (text, _) = terminal.screen.wait_for("foreground");
         let described: Value = serde_json::from_str(text.trim()).unwrap();
         assert_eq!(described["foreground"], described["pid"], "{text}");
         assert_eq!(described["group"], described["pid"]);
@@ -120,6 +120,6 @@ fn a_background_job_does_not_take_the_terminal() {
     terminal.screen.wait_for("ready");
     terminal.press("echo still $((40 + 2)) mine\n");
     terminal.screen.wait_for("still 42 mine");
-    terminal.press("kill -9 %1; exit\n");
-    drop(shell);
+    terminal.press("kill -9 %1; exit 7\n");
+    shell.wait().assert_code(7);
 }

@@ -69,9 +69,21 @@ failSwapOn: false
 oomScoreAdj: 0
 maxOpenFiles: $(ulimit -Hn)
 imageGCHighThresholdPercent: 100
+maxPods: 220 # what POD_CIDR has room for
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 Y
 echo "nameserver $DNS_IP" >"$STATE/resolv.conf"
+
+# What Pods ask about Pods, for the figures: log/audit.log.
+cat >"$STATE/audit.yaml" <<Y
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- {level: None, userGroups: ["system:serviceaccounts:kube-system"]}
+- {level: Metadata, userGroups: ["system:serviceaccounts"], resources: [{group: "", resources: [pods]}]}
+- {level: None}
+Y
 
 run() { "$@" &>"$STATE/log/$(basename "$1").log" & }
 
@@ -81,6 +93,7 @@ run kube-apiserver \
   --bind-address 0.0.0.0 --secure-port 443 --advertise-address "$NODE_IP" \
   --service-cluster-ip-range "$SERVICE_CIDR" \
   --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --allow-privileged \
+  --audit-policy-file "$STATE/audit.yaml" --audit-log-path "$STATE/log/audit.log" \
   --client-ca-file "$pki/ca.crt" \
   --tls-cert-file "$pki/apiserver.crt" --tls-private-key-file "$pki/apiserver.key" \
   --kubelet-certificate-authority "$pki/ca.crt" --kubelet-preferred-address-types InternalIP \

@@ -20,6 +20,8 @@ pub mod running;
 pub mod sidecar;
 pub mod temp;
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 pub use apiserver::{Api, Fault, Verb};
@@ -57,10 +59,13 @@ pub fn let_pass(time: Duration) {
 pub fn not_run_here(test: &str, reason: &str) {
     use std::io::Write;
 
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     assert!(
         std::env::var_os("PROA_TEST_ALL").is_none_or(|value| value != "1"),
         "{test} must run here, but {reason}"
     );
-    // Not println, which the test runner swallows.
-    drop(writeln!(std::io::stderr(), "NOT RUN HERE: {test}: {reason}"));
+    if SAID.lock().unwrap().insert(test.to_owned()) {
+        // Not println, which the test runner swallows.
+        drop(writeln!(std::io::stderr(), "NOT RUN HERE: {test}: {reason}"));
+    }
 }

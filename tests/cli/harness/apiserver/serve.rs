@@ -13,7 +13,7 @@ use super::answers;
 use super::tls::{Shown, pki};
 use super::watch::watch;
 use super::world::{Fault, Request, Shared, Verb};
-use crate::harness::http::{Asked, head, read_request, respond};
+use crate::harness::http::{Asked, head, read_request, respond, write_chunk};
 
 pub type Secure = StreamOwned<ServerConnection, TcpStream>;
 
@@ -59,9 +59,7 @@ fn answer(shared: &Shared, asked: &Asked, number: usize, out: &mut Secure) -> io
     match fault {
         None => serve(shared, asked, verb, None, out),
         Some(Fault::Status(code)) => refuse(shared, asked, code, &[], out),
-        Some(Fault::RetryAfter(code, seconds)) => {
-            refuse(shared, asked, code, &[("Retry-After", &seconds.to_string())], out)
-        }
+        Some(Fault::RetryAfter(code, time)) => refuse(shared, asked, code, &[("Retry-After", time)], out),
         Some(Fault::Html(code)) => {
             respond(out, code, &[("Content-Type", "text/html")], answers::HTML).map(|()| true)
         }
@@ -145,6 +143,11 @@ fn document(object: &Value, fault: Option<&Fault>, out: &mut Secure) -> io::Resu
             out.flush().map(|()| false)
         }
         Some(Fault::Garbage) => respond(out, 200, &JSON, b"}{ this is not JSON").map(|()| true),
+        Some(Fault::Endless) => {
+            out.write_all(&head(200, &[JSON[0], ("Transfer-Encoding", "chunked")]))?;
+            out.write_all(b"\r\n")?;
+            endless(out)
+        }
         Some(Fault::WrongObject(text)) => respond(out, 200, &JSON, text.as_bytes()).map(|()| true),
         Some(Fault::Pieces(pause)) => {
             let mut answer = head(200, &JSON);
@@ -153,6 +156,14 @@ fn document(object: &Value, fault: Option<&Fault>, out: &mut Secure) -> io::Resu
             in_pieces(&answer, *pause, out).map(|()| true)
         }
         _ => respond(out, 200, &JSON, text.as_bytes()).map(|()| true),
+    }
+}
+
+/// A string of JSON that never ends, until the client has had enough of it.
+pub fn endless(out: &mut Secure) -> io::Result<bool> {
+    write_chunk(out, b"{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"")?;
+    loop {
+        write_chunk(out, &[b'x'; 8192])?;
     }
 }
 

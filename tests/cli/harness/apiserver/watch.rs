@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use super::answers;
-use super::serve::{Secure, client_left, in_pieces, is_cut, parameter, reset};
+use super::serve::{Secure, client_left, endless, in_pieces, is_cut, parameter, reset};
 use super::world::{Change, Fault, Shared, Verb, World};
 use crate::harness::http::{head, write_chunk};
 
@@ -27,6 +27,7 @@ pub fn watch(
     out.flush()?;
     match fault {
         Some(Fault::GoneEvent) => return gone(shared, out),
+        Some(Fault::Endless) => return endless(out),
         Some(Fault::Garbage) => write_chunk(out, b"}{ this is not JSON\n")?,
         Some(Fault::WrongObject(text)) => {
             write_chunk(out, format!("{{\"type\":\"ADDED\",\"object\":{text}}}\n").as_bytes())?;

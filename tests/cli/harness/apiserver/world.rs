@@ -42,8 +42,8 @@ impl Verb {
 pub enum Fault {
     /// This status with a `Status` object as body.
     Status(u16),
-    /// 429 or 503 with this many seconds in `Retry-After`.
-    RetryAfter(u16, u32),
+    /// 429 or 503 with this in `Retry-After`.
+    RetryAfter(u16, &'static str),
     /// A web page instead of JSON.
     Html(u16),
     /// Another object than was asked for.
@@ -52,6 +52,8 @@ pub enum Fault {
     CutJson,
     /// A line that is not JSON.
     Garbage,
+    /// JSON without end, and without a line feed.
+    Endless,
     /// A watch that says in an event that its start is gone.
     GoneEvent,
     /// Answers arrive in pieces with this pause between them.
