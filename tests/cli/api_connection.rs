@@ -1,7 +1,9 @@
 //! SPEC section 4: the API server as it is found in real clusters.
 
+use std::time::{Duration, Instant};
+
 use crate::api_faults::start;
-use crate::harness::pods::ready;
+use crate::harness::pods::{ready, terminate};
 use crate::harness::{Api, Container, Fault, Pod, Proa, TempDir, Verb, not_run_here, process};
 
 fn pod() -> Pod {
@@ -105,4 +107,47 @@ fn an_answer_without_end_is_cut() {
         api.heal();
         run.stdout.wait_for("started");
     }
+}
+
+#[test]
+fn a_signal_is_heard_whatever_the_server_does() {
+    for (verb, fault) in
+        [(Verb::Connect, Fault::Deaf), (Verb::Get, Fault::Silence), (Verb::Watch, Fault::Mute)]
+    {
+        let api = Api::serving(Pod::of([Container::not_ready("proxy")]));
+        let verbs = if verb == Verb::Get { &Verb::REQUESTS[..] } else { &[verb] };
+        api.fault(verbs, &fault);
+        let run = start(&api);
+        api.wait_for_connections(1);
+        let told = Instant::now();
+        run.signal(nix::libc::SIGTERM);
+        let done = run.wait().assert_code(143);
+        assert!(done.at - told < Duration::from_secs(4), "{fault:?}: {:?}", done.at - told);
+    }
+}
+
+/// A token lives for an hour; the command may run for a day.
+#[test]
+fn teardown_uses_the_token_of_its_time() {
+    let api = Api::serving(pod().grace(60));
+    let run = Proa::new().api(&api).child("on 10 exit 7").spawn();
+    run.stdout.wait_for("ready");
+    api.new_token();
+    api.publish_token();
+    run.signal(10);
+    api.wait_for(Verb::Watch, 2);
+    api.update(|pod| terminate(pod, "proxy", 0));
+    run.wait().assert_code(7);
+    assert!(api.requests().iter().all(|request| request.authorized), "{:#?}", api.requests());
+}
+
+/// Without a watch nobody says DELETED; the Pod is just not there any more.
+#[test]
+fn a_pod_that_is_gone_is_noticed_by_polling() {
+    let api = Api::serving(Pod::of([Container::not_ready("proxy")]));
+    api.fault(&[Verb::Watch], &Fault::Status(403));
+    let run = start(&api);
+    run.stderr.wait_for("waiting for the sidecars");
+    api.delete();
+    assert_eq!(run.wait().assert_code(143).stdout, "");
 }

@@ -22,9 +22,6 @@ const MISTAKES: &[(&[&str], &[&str])] = &[
     (&["--ready-tcp", "db"], &["ready-tcp", "db", "HOST:PORT"]),
     (&["--ready-tcp", "db:x"], &["ready-tcp", "db:x", "HOST:PORT"]),
     (&["--ready-tcp", "::1:80"], &["ready-tcp", "::1:80", "HOST:PORT"]),
-    (&["--kill", "envoy:FOO"], &["kill", "envoy:FOO", "signal"]),
-    (&["--kill", "envoy:65"], &["kill", "envoy:65", "signal"]),
-    (&["--kill", ":TERM"], &["kill", ":TERM", "NAME"]),
     (&["--sidecars", "on"], &["sidecars", "on", "auto", "off"]),
     (&["--probe-sidecars", "maybe"], &["probe-sidecars", "maybe", "auto", "off"]),
     (&["--stop-sidecars", "never"], &["stop-sidecars", "never", "auto", "always"]),
@@ -37,10 +34,20 @@ const MISTAKES: &[(&[&str], &[&str])] = &[
     (&["--no-api=yes"], &["--no-api"]),
 ];
 
+#[cfg(feature = "kill")]
+const KILL_MISTAKES: &[(&[&str], &[&str])] = &[
+    (&["--kill", "envoy:FOO"], &["kill", "envoy:FOO", "signal"]),
+    (&["--kill", "envoy:65"], &["kill", "envoy:65", "signal"]),
+    (&["--kill", ":TERM"], &["kill", ":TERM", "NAME"]),
+];
+#[cfg(not(feature = "kill"))]
+const KILL_MISTAKES: &[(&[&str], &[&str])] =
+    &[(&["--kill", "envoy"], &["kill", "envoy", "feature"]), (&["--kill-all"], &["kill-all", "feature"])];
+
 #[test]
 fn a_mistake_is_one_line_and_exit_2() {
     let api = Api::serving(Pod::new());
-    for (options, words) in MISTAKES {
+    for (options, words) in MISTAKES.iter().chain(KILL_MISTAKES) {
         let done = Proa::new().api(&api).args(*options).child("wait").run().assert_code(2);
         assert_eq!(done.stderr.lines().count(), 1, "{options:?}: {}", done.stderr);
         assert_eq!(done.stdout, "", "{options:?}");

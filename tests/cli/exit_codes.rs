@@ -102,6 +102,7 @@ fn the_termination_message_is_the_commands_once_it_runs() {
 }
 
 #[test]
+#[cfg(feature = "kill")]
 fn teardown_never_changes_the_code() {
     let closed = Sidecar::closed(|_| crate::harness::Answer::Status(200));
     let folder = TempDir::new();

@@ -372,3 +372,16 @@ fn numbers_may_be_of_any_size() {
     let done = run.child("exit 7").run().assert_code(7);
     assert!(!done.stderr.contains("has a bug"), "{}", done.stderr);
 }
+
+#[test]
+fn every_half_minute_it_says_what_it_waits_for() {
+    let api = Api::serving(Pod::of([
+        Container::waiting("proxy", "ImagePullBackOff"),
+        Container::not_ready("logger"),
+    ]));
+    let run = start(&api);
+    let begin = Instant::now();
+    let (line, at) = run.stderr.wait_for("waiting: ");
+    assert!((25 * SECOND..40 * SECOND).contains(&(at - begin)), "{:?}", at - begin);
+    assert!(["INFO", "proxy", "ImagePullBackOff", "logger"].iter().all(|part| line.contains(part)), "{line}");
+}

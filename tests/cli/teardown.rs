@@ -311,6 +311,7 @@ fn once_everybody_has_ended_nothing_is_tried_again() {
 }
 
 #[test]
+#[cfg(feature = "kill")]
 fn processes_are_signalled_by_their_name() {
     let test = "processes_are_signalled_by_their_name";
     if pid1::prefix(test).is_none() {
@@ -339,6 +340,7 @@ fn processes_are_signalled_by_their_name() {
 }
 
 #[test]
+#[cfg(feature = "kill")]
 fn kill_all_spares_pid_1_and_us() {
     if pid1::prefix("kill_all_spares_pid_1_and_us").is_none() {
         return;

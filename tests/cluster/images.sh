@@ -8,8 +8,9 @@
 #   envoy            the real one, made to look like Istio's
 #   nginx            the real one
 #   cloud-sql-proxy  the real one
+#   figures          proa and what it is measured against; not in `all`, since only the figures want it
 #
-# PROA=FILE takes that executable instead of building one.
+# PROA=FILE takes that executable instead of building one, PROA_PEER=FILE that of proa 0.1.3.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$HERE"
@@ -100,6 +101,24 @@ cloud-sql-proxy() {
   (cd src/cloud-sql-proxy && CGO_ENABLED=0 nice go build -trimpath -buildvcs=false -ldflags '-s -w' \
     -o ../../obj/cloud-sql-proxy "$(go list tool)")
   image cloud-sql-proxy --entrypoint '["/cloud-sql-proxy"]' obj/cloud-sql-proxy=/cloud-sql-proxy
+}
+
+# peer: sets it to a static proa 0.1.3.
+peer() {
+  peer=${PROA_PEER:-$ROOT/target/peers/bin/proa}
+  [[ ! -x $peer ]] || return 0
+  # With a target named, its macros need not be static, which they cannot be.
+  RUSTFLAGS='-Ctarget-feature=+crt-static' nice cargo install proa --version 0.1.3 --locked \
+    --root "$ROOT/target/peers" --target "$(rustc -vV | sed -n 's/^host: //p')"
+}
+# shellcheck disable=SC2046
+figures() {
+  local tini
+  executable
+  peer
+  tini=$(command -v tini-static) || { echo 'images.sh: figures: tini-static is in the package tini' >&2; return 1; }
+  gcc -Os -static -s -o obj/say src/say.c
+  image figures $(busybox_files) "$executable=/bin/proa" "$peer=/bin/proa-0.1.3" "$tini=/bin/tini" obj/say=/bin/say
 }
 
 for name in "${@:-${all[@]}}"; do

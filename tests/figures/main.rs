@@ -5,12 +5,21 @@
 //! budget is broken; budgets are ratios and counts, never times alone.
 //! `PROA_TEST_BIN` names the binary to measure (the static one), `PROA_PEER`
 //! that of proa 0.1.3.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark may stop")]
-#![expect(clippy::indexing_slicing, clippy::cast_precision_loss, clippy::disallowed_methods, reason = "nothing here is shipped")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    reason = "a benchmark may stop, wait and print"
+)]
 
 mod front;
 #[path = "../cli/harness/mod.rs"]
-#[expect(dead_code, reason = "the tests use all of it")]
+#[expect(dead_code, unused_imports, reason = "the tests use all of it")]
 mod harness;
 mod measure;
 mod programs;
@@ -22,7 +31,7 @@ use std::time::Duration;
 
 use measure::{Run, Whole};
 use programs::Program;
-use table::{Spread, Table};
+use table::Table;
 
 /// How long wake-ups are counted.
 const IDLE: Duration = Duration::from_secs(10);
@@ -83,12 +92,20 @@ fn wholes(table: &mut Table, programs: &[Program], runs: usize) {
     let alone: Vec<_> = programs.iter().filter(|program| program.name != "proa 0.1.3").cloned().collect();
     let each = in_turn(&alone, runs * 4, measure::whole_alone);
     for (program, found) in alone.iter().zip(each) {
-        table.spread("whole run of `true`, no API, wall ms", program.name, found.iter().map(|run: &Whole| run.wall));
+        table.spread(
+            "whole run of `true`, no API, wall ms",
+            program.name,
+            found.iter().map(|run: &Whole| run.wall),
+        );
     }
     let gating: Vec<_> = programs.iter().filter(|program| program.gates).cloned().collect();
     let each = in_turn(&gating, runs, measure::whole_in_pod);
     for (program, found) in gating.iter().zip(each) {
-        table.spread("whole run of `true`, all ready, wall ms", program.name, found.iter().map(|run| run.wall));
+        table.spread(
+            "whole run of `true`, all ready, wall ms",
+            program.name,
+            found.iter().map(|run| run.wall),
+        );
         table.spread("whole run of `true`, all ready, CPU ms", program.name, found.iter().map(|run| run.cpu));
     }
 }
@@ -131,12 +148,4 @@ fn in_turn<T>(programs: &[Program], runs: usize, measure: impl Fn(&Program) -> T
         }
     }
     found
-}
-
-impl From<Vec<f64>> for Spread {
-    fn from(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
-        Self { median: at(0.5), p95: at(0.95) }
-    }
 }

@@ -17,7 +17,8 @@ use crate::programs::Program;
 fn instant_of(stamp: i64) -> Instant {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap();
     let now_ns = now.tv_sec() * 1_000_000_000 + now.tv_nsec();
-    Instant::now() - Duration::from_nanos(u64::try_from(now_ns - stamp).unwrap_or_default())
+    let ago = Duration::from_nanos(u64::try_from(now_ns - stamp).unwrap_or_default());
+    Instant::now().checked_sub(ago).unwrap()
 }
 
 fn read_stamp(child: &mut Child) -> Instant {
@@ -164,7 +165,9 @@ pub struct Traffic {
 /// Counts a Pod's life: ready after one change, ended after another.
 pub fn traffic(program: &Program, stamp: &str, padding: usize, idle: Duration) -> Traffic {
     let padding = "x".repeat(padding);
-    let api = Api::asking_for_certificates(Pod::of([Container::not_ready("proxy")]).annotation("padding", &padding));
+    let api = Api::asking_for_certificates(
+        Pod::of([Container::not_ready("proxy")]).annotation("padding", &padding),
+    );
     let sidecar = Sidecar::good();
     let home = TempDir::new();
     let (port, counts) = front::before(api.address());

@@ -20,7 +20,8 @@ pub struct Program {
 /// --version 0.1.3 --locked`; the rest are Debian's packages.
 pub fn all() -> Vec<Program> {
     let own = crate::harness::binaries::proa();
-    let peer = std::env::var_os("PROA_PEER").map_or_else(|| PathBuf::from("target/peers/bin/proa"), PathBuf::from);
+    let peer =
+        std::env::var_os("PROA_PEER").map_or_else(|| PathBuf::from("target/peers/bin/proa"), PathBuf::from);
     let on_path = |name: &'static str, options| {
         let path = PathBuf::from(name);
         Program { name, path, options, gates: false }

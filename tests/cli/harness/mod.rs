@@ -32,7 +32,7 @@ pub use sidecar::{Answer, Sidecar};
 pub use temp::TempDir;
 
 /// No wait of a test is longer; the machine may be busy with something else.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(45);
 
 /// Asks `condition` again and again until it says something.
 ///
