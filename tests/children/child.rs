@@ -46,6 +46,9 @@ extern "C" fn main() -> i32 {
         ["describe", ..] => describe::print(),
         ["orphans", count] => orphans::leave(count.parse().unwrap(), true),
         ["orphans-then-wait", count] => orphans::leave(count.parse().unwrap(), false),
+        ["orphans-that-end-with-it", count, code] => {
+            orphans::leave_ending(count.parse().unwrap(), code.parse().unwrap());
+        }
         ["stray"] => orphans::leave_stray(),
         ["launch", rest @ ..] => launch::launch(rest),
         _ => {

@@ -37,3 +37,23 @@ pub fn leave_stray() {
         }
     }
 }
+
+/// Leaves so many orphans that end in the same moment as this process, which
+/// exits with this code.
+#[expect(unsafe_code, reason = "fork(2)")]
+pub fn leave_ending(count: u32, code: i32) {
+    let (below, own) = std::io::pipe().unwrap();
+    for _ in 0..count {
+        // SAFETY: as above; the lower one waits for the pipe's last writer to go.
+        if let ForkResult::Child = unsafe { fork() }.unwrap() {
+            // SAFETY: as above.
+            if let Ok(ForkResult::Child) = unsafe { fork() } {
+                drop(own);
+                std::io::copy(&mut { below }, &mut std::io::sink()).unwrap();
+            }
+            exit(0);
+        }
+    }
+    drop(own);
+    exit(code);
+}

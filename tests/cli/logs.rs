@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::harness::pods::{ready, terminate};
 use crate::harness::{Api, Container, Done, Pod, Proa, Sidecar, Verb};
 
@@ -100,7 +98,8 @@ fn json_is_one_object_a_line() {
         assert_eq!(done.stdout, "output\n");
         assert!(done.stderr.lines().count() > 5);
         for line in done.stderr.lines() {
-            let entry: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            let entry: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             assert!(entry["level"].is_string() && entry["timestamp"].is_string(), "{line}");
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::Answer::{Close, Hang, Reset, RetryAfter, Status};
 use crate::harness::pods::{begin_deletion, restart, terminate};
-use crate::harness::{Answer, Api, Container, Pod, Proa, Sidecar, TempDir, Verb, eventually, pid1};
+use crate::harness::{Answer, Api, Container, Pod, Proa, Sidecar, TempDir, Verb, eventually};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -313,6 +313,8 @@ fn once_everybody_has_ended_nothing_is_tried_again() {
 #[test]
 #[cfg(feature = "kill")]
 fn processes_are_signalled_by_their_name() {
+    use crate::harness::pid1;
+
     let test = "processes_are_signalled_by_their_name";
     if pid1::prefix(test).is_none() {
         return;
@@ -342,6 +344,8 @@ fn processes_are_signalled_by_their_name() {
 #[test]
 #[cfg(feature = "kill")]
 fn kill_all_spares_pid_1_and_us() {
+    use crate::harness::pid1;
+
     if pid1::prefix("kill_all_spares_pid_1_and_us").is_none() {
         return;
     }

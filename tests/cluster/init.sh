@@ -74,7 +74,7 @@ evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available:
 Y
 echo "nameserver $DNS_IP" >"$STATE/resolv.conf"
 
-# What Pods ask about Pods, for the figures: log/audit.log.
+# What Pods ask about Pods, and what the kubelet says of them, for the figures: log/audit.log.
 cat >"$STATE/audit.yaml" <<Y
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -82,6 +82,7 @@ omitStages: [RequestReceived, ResponseStarted]
 rules:
 - {level: None, userGroups: ["system:serviceaccounts:kube-system"]}
 - {level: Metadata, userGroups: ["system:serviceaccounts"], resources: [{group: "", resources: [pods]}]}
+- {level: Metadata, userGroups: ["system:nodes"], verbs: [patch], resources: [{group: "", resources: [pods/status]}]}
 - {level: None}
 Y
 

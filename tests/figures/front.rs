@@ -1,7 +1,7 @@
 //! A counting front: forwards TCP to the API server and counts what passes.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +15,12 @@ pub struct Counts {
 
 /// Starts a front before `server`; returns its port.
 pub fn before(server: SocketAddr) -> (u16, Arc<Counts>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    between(Ipv4Addr::LOCALHOST.into(), server)
+}
+
+/// Starts a front at an address.
+pub fn between(address: IpAddr, server: SocketAddr) -> (u16, Arc<Counts>) {
+    let listener = TcpListener::bind((address, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let counts = Arc::new(Counts::default());
     let shared = Arc::clone(&counts);

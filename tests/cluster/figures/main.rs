@@ -24,6 +24,7 @@ mod contestants;
 #[path = "../../figures/front.rs"]
 #[expect(dead_code, reason = "the other figures use all of it")]
 mod front;
+mod hold;
 #[path = "../kube.rs"]
 #[expect(dead_code, reason = "the tests use all of it")]
 mod kube;

@@ -1,5 +1,12 @@
 //! Numbers and tables.
 
+use std::hash::{BuildHasher, Hash, RandomState};
+
+/// A number that is another one in each run; `salt` makes it one's own.
+pub fn random(salt: impl Hash) -> u64 {
+    RandomState::new().hash_one(salt)
+}
+
 /// Many values of one thing, sorted.
 #[derive(Clone, Debug, Default)]
 pub struct Spread(Vec<f64>);
