@@ -197,6 +197,7 @@ fn tls_config(ca: &Path) -> anyhow::Result<ClientConfig> {
         let der = der.with_context(|| format!("{} holds no certificate", ca.display()))?;
         roots.add(der).with_context(|| format!("{} holds a certificate that is none", ca.display()))?;
     }
+    anyhow::ensure!(!roots.is_empty(), "{} holds no certificate", ca.display());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     Ok(versions.with_root_certificates(roots).with_no_client_auth())

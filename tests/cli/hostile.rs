@@ -9,12 +9,12 @@ use nix::libc;
 use nix::unistd::geteuid;
 
 use crate::harness::pods::{ready, terminate};
-use crate::harness::{Api, Container, Pod, Proa, Running, Sidecar, Verb, not_run_here, pid1};
+use crate::harness::{Api, Container, Done, Pod, Proa, Sidecar, Verb, not_run_here, pid1};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Through gate, run and teardown with one sidecar; the command ends with 7.
-fn whole_life(set: impl FnOnce(Proa) -> Proa) -> Running {
+fn whole_life(set: impl FnOnce(Proa) -> Proa) -> Done {
     let sidecar = Sidecar::good();
     let api = Api::serving(Pod::of([Container::not_ready("proxy")]).grace(60));
     let run = set(Proa::new().api(&api).args(["-p", &sidecar.url("/quit")]).child("exit 7")).spawn();
@@ -23,7 +23,8 @@ fn whole_life(set: impl FnOnce(Proa) -> Proa) -> Running {
     sidecar.wait_for(1);
     api.wait_for(Verb::Watch, 2);
     api.update(|pod| terminate(pod, "proxy", 0));
-    run
+    // The API server's files go with it, so it has to stay until the end.
+    run.wait()
 }
 
 #[test]
@@ -31,9 +32,9 @@ fn odd_signal_settings_at_the_start_do_no_harm() {
     for options in
         ["--ignore 17", "--block", "--block --ignore 17 --ignore 15 --ignore 13", "--ignore 1 --ignore 2"]
     {
-        whole_life(|run| run.after_launch(options)).wait().assert_code(7);
+        whole_life(|run| run.after_launch(options)).assert_code(7);
         if pid1::prefix("odd_signal_settings_at_the_start_do_no_harm").is_some() {
-            whole_life(|run| run.pid1().after_launch(options)).wait().assert_code(7);
+            whole_life(|run| run.pid1().after_launch(options)).assert_code(7);
         }
     }
 }
@@ -41,7 +42,7 @@ fn odd_signal_settings_at_the_start_do_no_harm() {
 #[test]
 fn closed_descriptors_do_no_harm() {
     for options in ["--close 0", "--close 1", "--close 2", "--close 0 --close 1 --close 2"] {
-        whole_life(|run| run.after_launch(options)).wait().assert_code(7);
+        whole_life(|run| run.after_launch(options)).assert_code(7);
     }
 }
 
@@ -64,8 +65,8 @@ fn full() -> File {
 
 #[test]
 fn full_streams_do_no_harm() {
-    whole_life(|run| run.stderr(full()).env("RUST_LOG", "trace")).wait().assert_code(7);
-    whole_life(|run| run.stderr(full()).stdout(full())).wait().assert_code(7);
+    whole_life(|run| run.stderr(full()).env("RUST_LOG", "trace")).assert_code(7);
+    whole_life(|run| run.stderr(full()).stdout(full())).assert_code(7);
     Proa::new().args(["--help"]).stdout(full()).run();
     Proa::new().args(["--no-such-option"]).stderr(full()).run().assert_code(2);
 }
@@ -85,8 +86,7 @@ fn clogged_pipe() -> (File, OwnedFd) {
 #[test]
 fn a_pipe_that_nobody_reads_does_no_harm() {
     let (mut reader, writer) = clogged_pipe();
-    let run = whole_life(|run| run.stderr(writer).env("RUST_LOG", "trace"));
-    run.wait().assert_code(7);
+    whole_life(|run| run.stderr(writer).env("RUST_LOG", "trace")).assert_code(7);
     let mut text = String::new();
     reader.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("xxx"));
@@ -96,7 +96,7 @@ fn a_pipe_that_nobody_reads_does_no_harm() {
 fn a_pipe_without_a_reader_does_no_harm() {
     let (reader, writer) = nix::unistd::pipe().unwrap();
     drop(reader);
-    whole_life(|run| run.stderr(writer).env("RUST_LOG", "trace")).wait().assert_code(7);
+    whole_life(|run| run.stderr(writer).env("RUST_LOG", "trace")).assert_code(7);
     let (reader, writer) = nix::unistd::pipe().unwrap();
     drop(reader);
     Proa::new().args(["--help"]).stdout(writer).run();
@@ -104,12 +104,12 @@ fn a_pipe_without_a_reader_does_no_harm() {
 
 #[test]
 fn sixteen_descriptors_are_enough() {
-    whole_life(|run| run.after_shell("ulimit -n 16")).wait().assert_code(7);
+    whole_life(|run| run.after_shell("ulimit -n 16")).assert_code(7);
 }
 
 #[test]
 fn no_new_privileges_do_no_harm() {
-    whole_life(|run| run.after_launch("--no-new-privileges")).wait().assert_code(7);
+    whole_life(|run| run.after_launch("--no-new-privileges")).assert_code(7);
 }
 
 /// As root only: another user, without capabilities and without an entry in
@@ -137,7 +137,7 @@ fn any_user_will_do() {
     if !can_change_user("any_user_will_do") {
         return;
     }
-    let done = whole_life(|run| run.after(NOBODY)).wait();
+    let done = whole_life(|run| run.after(NOBODY));
     done.assert_code(7);
     let done = Proa::without_api().after(NOBODY).child("describe").run().assert_code(0);
     assert!(done.stdout.contains("\"uid\":54321"), "{}", done.stdout);
@@ -165,14 +165,14 @@ fn an_empty_file_system_does_no_harm() {
     let script = "set -e
     for place in /proc /etc /sys; do mount -t tmpfs -o ro,size=4k tmpfs $place; done
     exec \"$@\"";
-    let done = whole_life(|run| run.after(prefix).after(["sh", "-c", script, "sh"])).wait();
+    let done = whole_life(|run| run.after(prefix).after(["sh", "-c", script, "sh"]));
     done.assert_code(7);
 }
 
 #[test]
 fn little_memory_is_enough() {
     // Address space, which a cgroup's limit is not: several times of it.
-    whole_life(|run| run.after_shell("ulimit -v 65536; ulimit -s 256")).wait().assert_code(7);
+    whole_life(|run| run.after_shell("ulimit -v 65536; ulimit -s 256")).assert_code(7);
 }
 
 #[test]

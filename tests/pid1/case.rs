@@ -121,13 +121,13 @@ impl<'a> Case<'a> {
         program.path = wrapper;
         Ok(Case::new(program, self.place, &child))
     }
+}
 
-    /// Fails unless every process that this cell started is gone.
-    pub fn nobody_is_left(&self) -> Result<()> {
-        let gone = until(|| sys::reap_any().is_none());
-        ensure!(gone, "leaves the child behind");
-        Ok(())
-    }
+/// Fails unless every process that this cell started is gone.
+pub fn nobody_is_left() -> Result<()> {
+    let gone = until(|| sys::reap_any().is_none());
+    ensure!(gone, "leaves the child behind");
+    Ok(())
 }
 
 /// Ends all that this cell started. A cell is PID 1 of its own namespace, so

@@ -114,10 +114,11 @@ fn path(case: &Case<'_>) -> Result<()> {
     }
     file("first/thing", b"#!/bin/sh\nexit 1\n", 0o644)?;
     file("second/thing", b"#!/bin/sh\nexit 6\n", 0o755)?;
-    fs::set_permissions(format!("{SCRATCH}/locked"), Permissions::from_mode(0))?;
+    fs::set_permissions(format!("{SCRATCH}/locked"), Permissions::from_mode(0o000))?;
     let mut own = case.program.clone();
     let case = &case.moved(&mut own)?;
-    let folders = |names: &[&str]| names.iter().map(|name| format!("{SCRATCH}/{name}")).collect::<Vec<_>>().join(":");
+    let folders =
+        |names: &[&str]| names.iter().map(|name| format!("{SCRATCH}/{name}")).collect::<Vec<_>>().join(":");
     let go = |variable: Option<String>, word: &str, code: i32| -> Result<()> {
         let variable = variable.map(|folders| OsString::from(format!("PATH={folders}")));
         let mut start = case.start_command(Reach::Default, &[word.into(), "-c".into(), "exit 6".into()]);
@@ -140,7 +141,7 @@ fn nobody_left(case: &Case<'_>) -> Result<()> {
     for name in ["/no/such/command", "/usr"] {
         let mut run = case.start_command(Reach::Default, &[name.into()]).go()?;
         run.end()?;
-        case.nobody_is_left()?;
+        crate::case::nobody_is_left()?;
     }
     ensure!(crate::proc::all().len() == 1, "a process is left");
     Ok(())

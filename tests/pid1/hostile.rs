@@ -28,9 +28,11 @@ pub const ROWS: &[Behaviour] = &[
     Behaviour::init("no_new_privs and a filter like RuntimeDefault", filtered),
     Behaviour::init("all of these at once", all_at_once),
     Behaviour::init("16 descriptors at most (NOFILE)", few_descriptors),
-    Behaviour::init("16 descriptors at most, with probes and stop requests", few_descriptors_and_actions).ours(),
+    Behaviour::init("16 descriptors at most, with probes and stop requests", few_descriptors_and_actions)
+        .ours(),
     Behaviour::init("memory limit of 16 MiB", little_memory),
-    Behaviour::init("memory limit of 16 MiB, with probes and stop requests", little_memory_and_actions).ours(),
+    Behaviour::init("memory limit of 16 MiB, with probes and stop requests", little_memory_and_actions)
+        .ours(),
     Behaviour::init("fork refused (NPROC): an error of its own, at once", no_fork),
     Behaviour::init("stderr closed", stderr_closed),
     Behaviour::init("stderr on a full disk (/dev/full)", stderr_full),

@@ -16,8 +16,8 @@ use crate::case::{Case, SCRATCH};
 use crate::matrix::Behaviour;
 use crate::programs::Reach;
 use crate::running::Running;
-use crate::start::Start;
 use crate::signals::name;
+use crate::start::Start;
 use crate::{proc, sys};
 
 pub const ROWS: &[Behaviour] = &[
@@ -25,7 +25,10 @@ pub const ROWS: &[Behaviour] = &[
     Behaviour::init("the child's signals: none blocked, none ignored", signals),
     Behaviour::init("the same, though it was started with signals ignored", signals_after_ignored),
     Behaviour::init("the same, though it was started with signals blocked", signals_after_blocked),
-    Behaviour::init("directory, umask, limits, niceness, ids and capabilities as without a wrapper", surroundings),
+    Behaviour::init(
+        "directory, umask, limits, niceness, ids and capabilities as without a wrapper",
+        surroundings,
+    ),
     Behaviour::init("arguments byte by byte, argv[0] as written", arguments),
     Behaviour::init("environment byte by byte", environment),
     Behaviour::both("the child leads a process group of its own", own_group),
@@ -98,8 +101,19 @@ fn signals_after_blocked(case: &Case<'_>) -> Result<()> {
 /// All that is not about signals or memory.
 fn facts(pid: Pid) -> BTreeMap<String, String> {
     const STATUS: &[&str] = &[
-        "Umask", "Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
-        "Seccomp", "Cpus_allowed", "Threads",
+        "Umask",
+        "Uid",
+        "Gid",
+        "Groups",
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+        "NoNewPrivs",
+        "Seccomp",
+        "Cpus_allowed",
+        "Threads",
     ];
     let mut facts = proc::status(pid);
     facts.retain(|key, _| STATUS.contains(&key.as_str()));
@@ -176,7 +190,16 @@ fn arguments(case: &Case<'_>) -> Result<()> {
 fn environment(case: &Case<'_>) -> Result<()> {
     let mut variables: Vec<OsString> = odd_words().into_iter().filter(|word| !word.is_empty()).collect();
     // Twice, empty, ours, and the others'.
-    let more = ["A=1", "A=2", "EMPTY=", "PATH=/bin", "PROA_LOG_FORMAT=text", "TINI_VERBOSITY=1", "RUST_LOG=info", "=x"];
+    let more = [
+        "A=1",
+        "A=2",
+        "EMPTY=",
+        "PATH=/bin",
+        "PROA_LOG_FORMAT=text",
+        "TINI_VERBOSITY=1",
+        "RUST_LOG=info",
+        "=x",
+    ];
     variables.extend(more.map(OsString::from));
     let shown: Vec<&OsStr> = variables.iter().map(OsString::as_os_str).collect();
     let (_run, child) = waiting(case.start(&["wait"]).environment(&shown))?;

@@ -83,8 +83,11 @@ pub fn plain(header: &[&str], rows: &[Row]) -> String {
         std::iter::once(row.what.clone()).chain(cells).collect::<Vec<_>>()
     });
     for cells in std::iter::once(header).chain(rows) {
-        let cells: Vec<_> =
-            cells.iter().enumerate().map(|(column, cell)| wrap(cell, if column == 0 { FIRST } else { OTHER })).collect();
+        let cells: Vec<_> = cells
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| wrap(cell, if column == 0 { FIRST } else { OTHER }))
+            .collect();
         let height = cells.iter().map(Vec::len).max().unwrap_or_default();
         for line in 0..height {
             let mut whole = String::new();

@@ -59,7 +59,9 @@ fn in_teardown(case: &Case<'_>) -> Result<()> {
     let mut server = Server::new()?;
     let url = format!("http://127.0.0.1:{}/quit", server.port);
     let mut start = case.start(&["exit", "7"]);
-    let mut run = start.options(&["--shutdown-http-post", &url, "--http-timeout", "60s", "--shutdown-timeout", "60s"]).go()?;
+    let mut run = start
+        .options(&["--shutdown-http-post", &url, "--http-timeout", "60s", "--shutdown-timeout", "60s"])
+        .go()?;
     server.take_request(&run)?;
     orphans_of_another(case, &run)?;
     ensure!(!run.has_ended(), "gives up the teardown");

@@ -54,7 +54,7 @@ impl Output {
 
     /// Reads more; false at the end, or when nothing has come before `end`.
     fn more(&mut self, end: Instant) -> bool {
-        let mut piece = [0; 65_536];
+        let mut piece = [0; 16_384];
         if !readable(&[&self.from], end) {
             return false;
         }

@@ -69,7 +69,8 @@ fn gate(case: &Case<'_>) -> Result<()> {
         let mut start = case.start(&["exit", "7"]);
         start.options(&["--ready-file", &ready]).go()
     };
-    let listening = |run: &crate::running::Running| crate::output::until(|| proc::set(run.pid, "SigBlk") == !0x4_0100);
+    let listening =
+        |run: &crate::running::Running| crate::output::until(|| proc::set(run.pid, "SigBlk") == !0x4_0100);
     let (ending, others) = split(|promise| &promise.gate, "ends it: 128 + n")?;
     for number in ending {
         let mut run = begin()?;

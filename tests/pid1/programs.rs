@@ -107,7 +107,8 @@ fn is_static(path: &Path) -> Result<bool> {
         let bytes = file.get(at..at + size)?;
         Some(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
     };
-    let (at, size, count) = (|| Some((number(32, 8)?, number(54, 2)?, number(56, 2)?)))().context("no ELF file")?;
+    let (at, size, count) =
+        (|| Some((number(32, 8)?, number(54, 2)?, number(56, 2)?)))().context("no ELF file")?;
     ensure!(file.starts_with(b"\x7fELF\x02\x01"), "no 64-bit little-endian ELF file");
     Ok((0..count).all(|index| number(at + index * size, 4) != Some(PT_INTERP as usize)))
 }

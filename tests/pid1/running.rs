@@ -90,9 +90,7 @@ impl Running {
     pub fn expect(&mut self, text: &str) -> Result<()> {
         match self.out.until(text) {
             Ok(_) => Ok(()),
-            Err(error) if self.has_ended() => {
-                Err(self.end().map_or(error, |end| anyhow!("{end} too early")))
-            }
+            Err(error) if self.has_ended() => Err(self.end().map_or(error, |end| anyhow!("{end} too early"))),
             Err(error) => Err(error),
         }
     }
@@ -102,7 +100,8 @@ impl Running {
         let mut found = None;
         until(|| {
             let own = fs::read_link(format!("/proc/{}/exe", self.pid)).ok();
-            let other = |pid: &Pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| Some(exe) != own);
+            let other =
+                |pid: &Pid| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| Some(exe) != own);
             found = proc::children(self.pid).into_iter().find(other);
             found.is_some() || self.has_ended()
         });
@@ -121,13 +120,14 @@ impl Running {
         let namespace = fs::File::open(format!("/proc/{}/ns/pid", self.pid))?;
         let helper = sys::fork_into(0)?;
         let Some(helper) = helper else {
-            let status = setns(namespace, CloneFlags::CLONE_NEWPID)
-                .map_err(anyhow::Error::from)
-                .and_then(|()| match sys::fork_into(0)? {
-                    Some(pid) => sys::reap(pid),
-                    None => match nix::unistd::execv(&words[0], words) {
-                        Err(_) => sys::leave(99),
-                    },
+            let status =
+                setns(namespace, CloneFlags::CLONE_NEWPID).map_err(anyhow::Error::from).and_then(|()| {
+                    match sys::fork_into(0)? {
+                        Some(pid) => sys::reap(pid),
+                        None => match nix::unistd::execv(&words[0], words) {
+                            Err(_) => sys::leave(99),
+                        },
+                    }
                 });
             sys::leave(i32::from(!matches!(status, Ok(0))));
         };

@@ -18,11 +18,17 @@ pub const ROWS: &[Behaviour] = &[
     Behaviour::both("every signal from 1 to 64 that can be caught reaches the child", every_signal),
     Behaviour::init("real-time signals arrive as often as they were queued", queued),
     Behaviour::init("a storm of 5000 real-time signals arrives whole", storm),
-    Behaviour::both("SIGTERM at any moment of the start is not lost, and leaves no child", term_at_any_moment),
+    Behaviour::both(
+        "SIGTERM at any moment of the start is not lost, and leaves no child",
+        term_at_any_moment,
+    ),
     Behaviour::both("a second SIGTERM is forwarded too", second_term),
     Behaviour::init("signals for the group reach a grandchild", group),
     Behaviour::init("signals for the child alone do not reach a grandchild", child_alone),
-    Behaviour::both("TSTP, TTIN, TTOU and CONT reach the child as they are, and do not stop the wrapper", stops),
+    Behaviour::both(
+        "TSTP, TTIN, TTOU and CONT reach the child as they are, and do not stop the wrapper",
+        stops,
+    ),
     Behaviour::init("a child that stops and goes on (STOP, CONT) is not taken for ended", child_stops),
     Behaviour::init("survives a child whose signal queue is full", full_queue),
     Behaviour::plain("killed by SIGKILL, it takes the child with it", killed),
@@ -70,7 +76,11 @@ fn every_signal(case: &Case<'_>) -> Result<()> {
         }
         run.out.until_enough(|text| told(text).is_superset(&hoped));
         if run.has_ended() {
-            anyhow::bail!("{} on {}", run.end()?, names(&wanted.difference(&told(&run.out.rest())).copied().collect()));
+            anyhow::bail!(
+                "{} on {}",
+                run.end()?,
+                names(&wanted.difference(&told(&run.out.rest())).copied().collect())
+            );
         }
         let got = told(&run.out.rest());
         ensure!(!got.contains(&libc::SIGCHLD), "forwards CHLD");
@@ -163,11 +173,13 @@ fn term_at_any_moment(case: &Case<'_>) -> Result<()> {
             std::hint::spin_loop();
         }
         run.signal(libc::SIGTERM)?;
-        let end = run.end().map_err(|_| anyhow::anyhow!("lost in run {time}, after {} µs", delay.as_micros()))?;
+        let end =
+            run.end().map_err(|_| anyhow::anyhow!("lost in run {time}, after {} µs", delay.as_micros()))?;
         let at_once = case.place == Place::Plain && end == End::Signal(libc::SIGTERM);
         ensure!(at_once || end == End::Code(143), "{end} in run {time}, after {} µs", delay.as_micros());
         if case.place == Place::Plain {
-            case.nobody_is_left().with_context(|| format!("run {time}, after {} µs", delay.as_micros()))?;
+            crate::case::nobody_is_left()
+                .with_context(|| format!("run {time}, after {} µs", delay.as_micros()))?;
         }
     }
     case.note.replace(format!("pass, {times} times"));

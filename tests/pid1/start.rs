@@ -86,8 +86,8 @@ impl<'c, 'p> Start<'c, 'p> {
         let (read_end, write_end) = pipe2(OFlag::O_CLOEXEC)?;
         let stderr = memfd_create(c"stderr", MFdFlags::MFD_CLOEXEC)?;
         *self.case.stderr.borrow_mut() = Some(stderr.try_clone()?);
-        let defaults =
-            [(0, OwnedFd::from(File::open("/dev/null")?)), (1, write_end), (2, stderr)].map(|(to, is)| (to, Some(is)));
+        let defaults = [(0, OwnedFd::from(File::open("/dev/null")?)), (1, write_end), (2, stderr)]
+            .map(|(to, is)| (to, Some(is)));
         for (number, is) in defaults {
             if !self.descriptors.iter().any(|(named, _)| *named == number) {
                 self.descriptors.push((number, is));

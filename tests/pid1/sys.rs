@@ -14,7 +14,8 @@ use nix::unistd::Pid;
 pub fn fork_into(namespaces: c_int) -> Result<Option<Pid>> {
     let flags = c_long::from(namespaces | libc::SIGCHLD);
     // SAFETY: without CLONE_VM this is fork(2); there is one thread.
-    let pid = Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) })?;
+    let pid =
+        Errno::result(unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) })?;
     Ok((pid != 0).then_some(Pid::from_raw(i32::try_from(pid)?)))
 }
 
@@ -57,8 +58,10 @@ pub fn place(wanted: &[(RawFd, RawFd)], keep: RawFd) -> Result<OwnedFd> {
     // SAFETY: plain calls on numbers; nothing in a process about to exec owns them.
     unsafe {
         let keep = Errno::result(libc::fcntl(keep, libc::F_DUPFD_CLOEXEC, HIGH))?;
-        let copies: Result<Vec<_>, _> =
-            wanted.iter().map(|(_, from)| Errno::result(libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, HIGH))).collect();
+        let copies: Result<Vec<_>, _> = wanted
+            .iter()
+            .map(|(_, from)| Errno::result(libc::fcntl(*from, libc::F_DUPFD_CLOEXEC, HIGH)))
+            .collect();
         libc::syscall(libc::SYS_close_range, 0, HIGH - 1, 0);
         for ((to, _), from) in wanted.iter().zip(copies?) {
             Errno::result(libc::dup2(from, *to))?;
@@ -100,7 +103,8 @@ pub fn take_terminal() -> Result<()> {
 pub fn resize(terminal: &impl AsRawFd, rows: u16, columns: u16) -> Result<()> {
     let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the kernel reads one winsize.
-    Ok(Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }).map(drop)?)
+    Ok(Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) })
+        .map(drop)?)
 }
 
 /// Lowers the priority.
@@ -133,8 +137,10 @@ pub fn drop_capabilities() -> Result<()> {
 
 /// Installs a system call filter; needs `no_new_privs`.
 pub fn filter(instructions: &[libc::sock_filter]) -> Result<()> {
-    let program =
-        libc::sock_fprog { len: u16::try_from(instructions.len())?, filter: instructions.as_ptr().cast_mut() };
+    let program = libc::sock_fprog {
+        len: u16::try_from(instructions.len())?,
+        filter: instructions.as_ptr().cast_mut(),
+    };
     // SAFETY: the kernel copies the program; it ends with a return.
     let done = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
     Ok(Errno::result(done).map(drop)?)

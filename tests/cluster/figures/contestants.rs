@@ -41,13 +41,12 @@ pub fn main(command: &[&str]) -> Value {
 /// A namespace with a service account that both can work with.
 pub fn namespace(name: &str) -> Namespace {
     let namespace = Namespace::new(&format!("figures-{name}"));
-    let items = reader(&["get", "list", "watch"]);
-    namespace.create(&list(items));
+    namespace.create(&list(&reader(&["get", "list", "watch"])));
     namespace
 }
 
 /// Many objects in one manifest.
-pub fn list(items: Vec<Value>) -> String {
+pub fn list(items: &[Value]) -> String {
     json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
 }
 
@@ -73,7 +72,8 @@ pub fn is_complete(job: &Value) -> bool {
 /// The Pods with these labels (`round=1`).
 pub fn pods(namespace: &Namespace, selector: &str) -> Vec<Value> {
     let selector = format!("--selector={selector}");
-    let list: Value = serde_json::from_str(&namespace.run(&["get", "pods", &selector, "--output=json"])).unwrap();
+    let list: Value =
+        serde_json::from_str(&namespace.run(&["get", "pods", &selector, "--output=json"])).unwrap();
     list["items"].as_array().unwrap().clone()
 }
 

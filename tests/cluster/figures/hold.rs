@@ -49,7 +49,8 @@ impl Hold {
                 container["volumeMounts"] = json!([{"name": "hold", "mountPath": "/hold"}]);
             }
         }
-        pod_spec["volumes"] = json!([{"name": "hold", "hostPath": {"path": self.folder, "type": "Directory"}}]);
+        pod_spec["volumes"] =
+            json!([{"name": "hold", "hostPath": {"path": self.folder, "type": "Directory"}}]);
     }
 
     /// Waits until so many commands have begun.

@@ -47,8 +47,10 @@ use std::process::Command;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Each measurement, by the name of its place in the document.
-const PARTS: [(&str, fn() -> String); 5] = [
+/// A measurement: the name of its place in the document, and what makes its table.
+type Part = (&'static str, fn() -> String);
+
+const PARTS: [Part; 5] = [
     ("start", start::measure),
     ("traffic", traffic::measure),
     ("teardown", teardown::measure),
@@ -60,7 +62,10 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let (options, names): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.starts_with('-'));
     let known = |name: &&String| PARTS.iter().any(|(part, _)| part == name);
-    assert!(names.iter().all(known) && options.iter().all(|option| *option == "--write"), "what is {words:?}?");
+    assert!(
+        names.iter().all(known) && options.iter().all(|option| *option == "--write"),
+        "what is {words:?}?"
+    );
     let images = Path::new(ROOT).join("tests/cluster/images.sh");
     let made = Command::new(images).args(["sidecar", "figures"]).status();
     assert!(made.unwrap().success(), "tests/cluster/images.sh sidecar figures has failed");

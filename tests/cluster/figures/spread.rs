@@ -46,16 +46,10 @@ pub fn short(value: f64) -> String {
 }
 
 /// Markdown; the first row is the head.
-pub fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
-    let mut text = String::new();
-    for (number, row) in rows.iter().enumerate() {
-        let row = row.as_ref();
-        text.push_str(&format!("| {} |\n", row.join(" | ")).replace("|  |", "| |"));
-        if number == 0 {
-            text.push_str(&format!("|{}\n", " --- |".repeat(row.len())));
-        }
-    }
-    text
+pub fn table(rows: &[Vec<String>]) -> String {
+    let mut lines: Vec<_> = rows.iter().map(|row| format!("| {} |\n", row.join(" | "))).collect();
+    lines.insert(1, format!("|{}\n", " --- |".repeat(rows[0].len())));
+    lines.concat()
 }
 
 /// A row of a table: what it is about, and its cells.

@@ -21,7 +21,8 @@ pub fn measure() -> String {
         let mut both = BOTH.map(|_| Vec::new());
         for round in 0..rounds {
             let name = format!("{}-{round}", if waits { "later" } else { "at-once" });
-            namespace.create(&list((0..PAIRS).flat_map(|pair| jobs(&name, waits, round + pair)).collect()));
+            let jobs: Vec<_> = (0..PAIRS).flat_map(|pair| jobs(&name, waits, round + pair)).collect();
+            namespace.create(&list(&jobs));
             wait(&namespace, &name);
             for (contestant, late) in BOTH.iter().zip(&mut both) {
                 let selector = format!("round={name},program={}", contestant.label);

@@ -47,7 +47,8 @@ pub fn measure() -> String {
     let title = |kind: &Kind| BOTH.map(|contestant| format!("{}, {}", kind.0, contestant.title));
     let mut rows = vec![row("ms, medians", KINDS.iter().flat_map(title))];
     for (at, title) in STEPS.iter().enumerate() {
-        let median = |runs: &Vec<[f64; 6]>| short(runs.iter().map(|run| run[at]).collect::<Spread>().median());
+        let median =
+            |runs: &Vec<[f64; 6]>| short(runs.iter().map(|run| run[at]).collect::<Spread>().median());
         rows.push(row(title, columns.iter().map(median)));
     }
     table(&rows)
@@ -69,10 +70,11 @@ fn both(namespace: &Namespace, exits: &Exits, run: &str, kind: Kind) -> Vec<[f64
         job
     };
     let requests = Requests::begin();
-    namespace.create(&list(BOTH.iter().map(job).collect()));
+    namespace.create(&list(&BOTH.each_ref().map(job)));
     let selector = format!("--selector=run={run}");
     let (ended, complete) = thread::scope(|scope| {
-        let pods = scope.spawn(|| first_seen(namespace, "pods", &selector, |pod| pod["status"]["phase"] == "Succeeded"));
+        let pods = scope
+            .spawn(|| first_seen(namespace, "pods", &selector, |pod| pod["status"]["phase"] == "Succeeded"));
         let complete = first_seen(namespace, "jobs", &selector, is_complete);
         (pods.join().unwrap(), complete)
     });

@@ -37,7 +37,8 @@ pub fn measure() -> String {
     }
     let mut rows = vec![row("a Pod's life", head)];
     for (at, title) in ROWS.iter().enumerate() {
-        let median = |runs: &Vec<[usize; 6]>| runs.iter().map(|run| run[at] as f64).collect::<Spread>().median();
+        let median =
+            |runs: &Vec<[usize; 6]>| runs.iter().map(|run| run[at] as f64).collect::<Spread>().median();
         rows.push(row(title, columns.iter().map(|runs| format!("{:.0}", median(runs)))));
     }
     table(&rows)
