@@ -369,7 +369,7 @@ fn a_timeout_says_what_the_api_said() {
     {
         let api = Api::serving(Pod::of([Container::new("proxy")]));
         api.fail(&fault);
-        let run = Proa::new().api(&api).args(["--startup-timeout", "500ms", "--shutdown-timeout", "1s"]);
+        let run = Proa::new().api(&api).args(["--startup-timeout", "3s", "--shutdown-timeout", "1s"]);
         let done = run.child("exit 0").run().assert_code(125);
         let last = done.stderr.lines().find(|line| line.contains("ERROR")).unwrap_or_default();
         assert!(last.contains(part), "no {part:?} in {last}");
