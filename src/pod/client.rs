@@ -157,6 +157,9 @@ impl ApiClient {
     async fn document<T: DeserializeOwned>(&self, target: &str) -> ApiResult<T> {
         let answer = self.send(target).await?;
         let bytes = in_time(collect(answer.into_body())).await?;
+        // The connection's own task offers it for the next request; without
+        // its turn that one would open a second connection.
+        tokio::task::yield_now().await;
         serde_json::from_slice(&bytes).map_err(garbage)
     }
 
