@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Result, ensure};
 use nix::libc;
 
-use crate::output::{PATIENCE, until};
+use crate::output::{patience, until};
 use crate::programs::{Program, Reach};
 use crate::start::Start;
 use crate::sys;
@@ -143,7 +143,7 @@ pub fn c_string(text: &OsStr) -> CString {
     CString::new(text.as_bytes()).expect("no NUL in an argument")
 }
 
-/// The time that nothing may take.
+/// What is said of a program that does not end in time.
 pub fn hanging() -> String {
-    format!("hangs ({} s)", PATIENCE.as_secs())
+    format!("hangs ({} s)", patience().as_secs())
 }

@@ -15,7 +15,7 @@ use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2};
 
 use crate::case::{Case, NotHere, Place, SCRATCH, end_all};
 use crate::matrix::{Behaviour, Verdict};
-use crate::output::readable;
+use crate::output::{be_patient, readable};
 use crate::programs::Program;
 use crate::sys;
 
@@ -118,6 +118,9 @@ impl Worker {
 
 /// The cell's process.
 fn work(task: &Task<'_>, child: &Path, report: OwnedFd) -> ! {
+    if task.program.is_proa() {
+        be_patient();
+    }
     let case = Case::new(task.program, task.place, child);
     let result = enclose().context("BUG: no own surroundings").and_then(|()| (task.behaviour.run)(&case));
     let (kind, what) = match &result {

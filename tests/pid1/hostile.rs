@@ -13,6 +13,8 @@ use crate::case::{Case, NotHere, SCRATCH};
 use crate::cgroup::Cgroup;
 use crate::matrix::Behaviour;
 use crate::output::until;
+use crate::programs::{Family, Program};
+use crate::running::End;
 use crate::server::Server;
 use crate::start::Start;
 use crate::{proc, seccomp, sys};
@@ -121,7 +123,7 @@ fn closed(case: &Case<'_>) -> Result<()> {
 }
 
 /// The case moved to the scratch folder, which becomes the whole world.
-fn empty<'p>(case: &Case<'p>, own: &'p mut crate::programs::Program) -> Result<Case<'p>> {
+fn empty<'p>(case: &Case<'p>, own: &'p mut Program) -> Result<Case<'p>> {
     if !case.program.is_static {
         return Err(NotHere("a dynamic program").into());
     }
@@ -239,7 +241,7 @@ fn no_fork(case: &Case<'_>) -> Result<()> {
         sys::limit(libc::RLIMIT_NPROC, 1)
     });
     let end = start.go()?.end()?;
-    let crate::running::End::Code(code) = end else { anyhow::bail!("{end}") };
+    let End::Code(code) = end else { anyhow::bail!("{end}") };
     ensure!(code != 0, "exits 0 without a child");
     ensure!(!case.program.is_proa() || code == 125, "{end}, not 125");
     Ok(())
@@ -281,10 +283,8 @@ fn stderr_unread_chatty(case: &Case<'_>) -> Result<()> {
     works(case, |start| {
         start.environment(&["RUST_LOG=trace", "TINI_VERBOSITY=3"].map(std::ffi::OsStr::new));
         start.descriptor(2, Some(writer.try_clone()?));
-        match case.program.family {
-            crate::programs::Family::DumbInit => drop(start.options(&["-v"])),
-            crate::programs::Family::Catatonit => drop(start.options(&["-L"])),
-            _ => {}
+        if case.program.family == Family::DumbInit {
+            start.options(&["-v"]);
         }
         Ok(())
     })

@@ -8,6 +8,8 @@
 //! `PROA_TEST_BIN`), `--markdown`. Without a path it is the static binary, if
 //! that is newer than the sources.
 //!
+//! A cell says `pass` (or a figure), or what is wrong; `-` does not apply.
+//!
 //! Not shown here: a clock that jumps (no namespace has its own wall clock;
 //! nothing in the program asks for it but log lines), and a panic inside of
 //! proa (no input is known that causes one).

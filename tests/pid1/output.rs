@@ -1,18 +1,28 @@
 //! What is read from a pipe or a terminal, and waiting for it.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// How long anything that must happen may take. Generous: a machine may be
-/// busy, and only what never happens costs this time.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long anything that must happen may take: generous, since a machine may
+/// be busy. Only what never happens costs this time, as the peers' hangs do.
+static PATIENCE: AtomicU64 = AtomicU64::new(10);
+
+/// Whoever must not fail by accident gets more of it.
+pub fn be_patient() {
+    PATIENCE.store(60, Relaxed);
+}
+
+pub fn patience() -> Duration {
+    Duration::from_secs(PATIENCE.load(Relaxed))
+}
 
 /// Looks every millisecond whether `done`; false once patience is lost.
 pub fn until(mut done: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience();
     loop {
         if done() {
             return true;
@@ -72,7 +82,7 @@ impl Output {
 
     /// Waits for `wanted` and passes over it; returns what was before it.
     pub fn until(&mut self, wanted: &str) -> Result<String> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + patience();
         loop {
             let rest = self.rest();
             if let Some(at) = rest.find(wanted) {
@@ -89,7 +99,7 @@ impl Output {
     /// Waits until what was not looked at yet satisfies `enough`; false if
     /// nothing more comes that could.
     pub fn until_enough(&mut self, enough: impl Fn(&str) -> bool) -> bool {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + patience();
         loop {
             if enough(&self.rest()) {
                 return true;

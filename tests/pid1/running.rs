@@ -11,7 +11,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::unistd::Pid;
 
 use crate::case::hanging;
-use crate::output::{Output, PATIENCE, readable, until};
+use crate::output::{Output, patience, readable, until};
 use crate::{proc, sys};
 
 /// How a process ended.
@@ -42,14 +42,9 @@ impl Running {
         Ok(Self { pid, watch: sys::watch_end(pid)?, out })
     }
 
-    /// Sends the program a signal. Its queue may be full for a moment.
+    /// Sends the program a signal.
     pub fn signal(&self, number: i32) -> Result<()> {
-        let mut result = Ok(());
-        until(|| {
-            result = sys::send(self.pid, number);
-            result != Err(nix::errno::Errno::EAGAIN)
-        });
-        result.with_context(|| format!("signal {number}"))
+        sys::send(self.pid, number).with_context(|| format!("signal {number}"))
     }
 
     /// What becomes readable when it has ended.
@@ -63,7 +58,7 @@ impl Running {
 
     /// Waits for its end.
     pub fn end(&mut self) -> Result<End> {
-        ensure!(readable(&[&self.watch], Instant::now() + PATIENCE), hanging());
+        ensure!(readable(&[&self.watch], Instant::now() + patience()), hanging());
         let status = sys::reap(self.pid)?;
         Ok(if libc::WIFEXITED(status) {
             End::Code(libc::WEXITSTATUS(status))

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use crate::output::{PATIENCE, readable};
+use crate::output::{patience, readable};
 use crate::running::Running;
 
 /// A server on a port of 127.0.0.1.
@@ -26,13 +26,13 @@ impl Server {
 
     fn next(&self, run: &Running) -> Result<Option<(TcpStream, String)>> {
         loop {
-            let came = readable(&[&self.listener, run.watch()], Instant::now() + PATIENCE);
+            let came = readable(&[&self.listener, run.watch()], Instant::now() + patience());
             ensure!(came, "no request");
             if !readable(&[&self.listener], Instant::now()) {
                 return Ok(None);
             }
             let (mut stream, _) = self.listener.accept()?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(patience()))?;
             let mut head = [0; 4096];
             let length = stream.read(&mut head).unwrap_or_default();
             // A TCP probe asks nothing.
