@@ -108,7 +108,7 @@ peer() {
   peer=${PROA_PEER:-$ROOT/target/peers/bin/proa}
   [[ ! -x $peer ]] || return 0
   # With a target named, its macros need not be static, which they cannot be.
-  RUSTFLAGS='-Ctarget-feature=+crt-static' nice cargo install proa --version 0.1.3 --locked \
+  RUSTFLAGS='-Ctarget-feature=+crt-static' nice cargo install proa --version 0.1.3 --features kill --locked \
     --root "$ROOT/target/peers" --target "$(rustc -vV | sed -n 's/^host: //p')"
 }
 # shellcheck disable=SC2046

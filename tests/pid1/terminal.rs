@@ -28,6 +28,7 @@ pub const ROWS: &[Behaviour] = &[
     Behaviour::plain("terminal: started in the background, it leaves the foreground alone", background),
     Behaviour::init("terminal: Ctrl-C in the gate is 130", ctrl_c_in_gate).ours(),
     Behaviour::init("terminal: Ctrl-C in teardown ends the waiting", ctrl_c_in_teardown).ours(),
+    Behaviour::init("terminal: the same after a command that was not found", ctrl_c_after_nothing).ours(),
 ];
 
 const CTRL_C: &[u8] = b"\x03";
@@ -181,12 +182,23 @@ fn ctrl_c_in_gate(case: &Case<'_>) -> Result<()> {
 }
 
 fn ctrl_c_in_teardown(case: &Case<'_>) -> Result<()> {
+    interrupted_teardown(case, &[case.child.clone().into(), "exit".into(), "7".into()], 7)
+}
+
+fn ctrl_c_after_nothing(case: &Case<'_>) -> Result<()> {
+    interrupted_teardown(case, &["/no/such/command".into()], 127)
+}
+
+fn interrupted_teardown(case: &Case<'_>, command: &[OsString], code: i32) -> Result<()> {
     let server = Server::new()?;
     let url = format!("http://127.0.0.1:{}/quit", server.port);
-    let mut run = start(case, &["exit", "7"], &["--shutdown-http-post", &url])?;
+    let (screen, slave) = open()?;
+    let mut start = case.start_command(Reach::Default, command);
+    let mut run = start.options(&["--shutdown-http-post", &url]).terminal(&slave)?.go()?;
+    run.out = screen;
     server.answer_one(&run, "503 Later")?.context("ends without a request")?;
     press(&run, CTRL_C)?;
     let tries = 1 + server.answer_all(&run, "503 Later")?;
     ensure!(tries < 6, "does not end the waiting");
-    run.must_exit(7)
+    run.must_exit(code)
 }
