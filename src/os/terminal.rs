@@ -16,10 +16,12 @@ pub fn is_ours_to_give() -> bool {
     }
 }
 
-/// Takes the terminal back once the child has ended, so that Ctrl-C reaches
-/// teardown. SIGTTOU is blocked here, hence no stop.
-pub fn take_back(child: Pid) {
-    if tcgetpgrp(stdin()) == Ok(child)
+/// Takes the terminal back from the child that it was given to, `None` for one
+/// that never became the command, so that Ctrl-C reaches teardown. A group
+/// that the child itself put in the foreground keeps it. SIGTTOU is blocked
+/// here, hence no stop.
+pub fn take_back(child: Option<Pid>) {
+    if child.is_none_or(|child| tcgetpgrp(stdin()) == Ok(child))
         && let Err(error) = tcsetpgrp(stdin(), getpgrp())
     {
         tracing::debug!(%error, "the terminal stays with the child's group");

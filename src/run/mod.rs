@@ -35,7 +35,12 @@ pub struct RunReport {
 /// [`SpawnError`] where it cannot be started.
 pub fn run(plan: &RunPlan, signals: &Signals) -> Result<RunReport, SpawnError> {
     let foreground = terminal::is_ours_to_give();
-    let pid = spawn(&plan.argv, foreground)?;
+    let take_back = |child| {
+        if foreground {
+            terminal::take_back(child)
+        }
+    };
+    let pid = spawn(&plan.argv, foreground).inspect_err(|_| take_back(None))?;
     info!(%pid, "command started");
     let mut child = Child {
         pid,
@@ -44,9 +49,7 @@ pub fn run(plan: &RunPlan, signals: &Signals) -> Result<RunReport, SpawnError> {
         quit: plan.quit_file.as_deref().map(|file| QuitFile::new(file, plan.quit_grace)),
     };
     let end = child.wait(signals);
-    if foreground {
-        terminal::take_back(pid);
-    }
+    take_back(Some(pid));
     match end {
         ChildEnd::Exited(code) => info!(code, "command ended"),
         ChildEnd::Signaled(signal) => info!(%signal, "command was ended by a signal"),
