@@ -322,7 +322,7 @@ fn processes_are_signalled_by_their_name() {
     for (options, ends, stays) in [
         (&["--kill", "sleep"][..], "sleep", "cat"),
         (&["--kill", "sleep:KILL"], "sleep", "cat"),
-        (&["-k", "sleep:sighup", "-k", "nothing"], "sleep", "cat"),
+        (&["-k", "sleep:sigusr1", "-k", "nothing"], "sleep", "cat"),
         (&["--kill", "cat:9", "--kill", "proa"], "cat", "sleep"),
     ] {
         // Beside the wrapper, as another container would be: not PID 1.
