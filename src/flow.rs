@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use tracing::{error, info, warn};
@@ -13,6 +13,7 @@ use crate::env::{Environment, ProcessEnvironment};
 use crate::exit::Exit;
 use crate::gate::{self, GateEnd, GateReport};
 use crate::install;
+use crate::os::aside::aside;
 use crate::os::signals::{Signal, Signals};
 use crate::os::spawn::SpawnError;
 use crate::os::{become_subreaper, reaper, stdio};
@@ -33,18 +34,47 @@ pub fn main(argv: Vec<OsString>) -> u8 {
         Err(error) => return failed(&format!("cannot receive signals: {error}")).code(),
     };
     become_subreaper();
-    match prepare(argv, &env) {
-        Ok(Task::Wrap(plan)) => wrap(&plan, &signals).code(),
-        Ok(Task::Install(path)) => match install::install(&path) {
-            Ok(()) => Exit::Done.code(),
-            Err(error) => failed(&format!("{error:#}")).code(),
-        },
-        Err(exit) => exit.code(),
+    match aside(|| until_the_command(argv, &env, &signals)) {
+        Some(Ok(begun)) => command_and_after(&begun, &signals).code(),
+        Some(Err(exit)) => exit.code(),
+        None => failed("there is a bug before the gate").code(),
     }
 }
 
+/// How far things have come when the gate has ended.
+struct Begun {
+    plan: Box<Plan>,
+    /// None without the API.
+    access: Option<Access>,
+    gate: GateReport,
+    gate_took: Duration,
+}
+
+/// args, plan and gate. The answer is an exit where it ends with them.
+fn until_the_command(argv: Vec<OsString>, env: &impl Environment, signals: &Signals) -> Result<Begun, Exit> {
+    let plan = match prepare(argv, env)? {
+        Task::Wrap(plan) => plan,
+        Task::Install(path) => {
+            return Err(match install::install(&path) {
+                Ok(()) => Exit::Done,
+                Err(error) => failed(&format!("{error:#}")),
+            });
+        }
+    };
+    let begin = Instant::now();
+    remove_stale_shutdown_files(&plan);
+    let (access, gate) = match guarded(|| Access::find(&plan)) {
+        Some(Ok(access)) => {
+            let report = guarded(|| gate::wait(&plan, access.as_ref(), signals));
+            (access, report.unwrap_or_else(|| gate_failed("the gate has a bug")))
+        }
+        Some(Err(error)) => (None, gate_failed(&format!("{error:#}"))),
+        None => (None, gate_failed("the gate has a bug")),
+    };
+    Ok(Begun { plan, access, gate, gate_took: begin.elapsed() })
+}
+
 /// args and plan: everything that can be wrong with what was typed.
-#[inline(never)] // its frame must not stay while the command runs
 fn prepare(argv: Vec<OsString>, env: &impl Environment) -> Result<Task, Exit> {
     let args = args::parse(argv, env).map_err(|stop| match stop {
         Stop::Print(text) => {
@@ -59,22 +89,14 @@ fn prepare(argv: Vec<OsString>, env: &impl Environment) -> Result<Task, Exit> {
     Ok(task)
 }
 
-/// gate, run, teardown.
-fn wrap(plan: &Plan, signals: &Signals) -> Exit {
+/// run and teardown.
+fn command_and_after(begun: &Begun, signals: &Signals) -> Exit {
+    let Begun { plan, access, gate, gate_took } = begun;
+    let gate_took = *gate_took;
     let begin = Instant::now();
-    remove_stale_shutdown_files(plan);
-    let (access, gate) = match guarded(|| Access::find(plan)) {
-        Some(Ok(access)) => {
-            let report = guarded(|| gate::wait(plan, access.as_ref(), signals));
-            (access, report.unwrap_or_else(|| gate_failed("the gate has a bug")))
-        }
-        Some(Err(error)) => (None, gate_failed(&format!("{error:#}"))),
-        None => (None, gate_failed("the gate has a bug")),
-    };
-    let gate_took = begin.elapsed();
     let (exit, ran) = match &gate.end {
         GateEnd::Open => {
-            warn_of_unstoppable(plan, &gate);
+            warn_of_unstoppable(plan, gate);
             info!(took = show(gate_took), "gate open");
             run_command(plan, signals)
         }
@@ -88,7 +110,7 @@ fn wrap(plan: &Plan, signals: &Signals) -> Exit {
         }
         GateEnd::Failed(why) => (failed(why), None),
     };
-    let run_took = begin.elapsed().saturating_sub(gate_took);
+    let run_took = begin.elapsed();
     // A sidecar that was asked to quit waits for nobody: others wait for it.
     let asked_to_quit = ran.is_some_and(|ran| ran.asked_to_quit);
     let exit = if asked_to_quit { Exit::Done } else { exit };

@@ -48,7 +48,6 @@ pub struct GateReport {
 }
 
 /// Waits until the gate opens or never will.
-#[inline(never)] // its frame must not stay while the command runs
 pub fn wait(plan: &Plan, access: Option<&Access>, signals: &Signals) -> GateReport {
     let mut gate = Gate::new(plan, access);
     let end = if access.is_none() && plan.gate.probes.is_empty() {

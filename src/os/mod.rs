@@ -4,6 +4,7 @@
 //! This folder is the only place with `unsafe`. A test greps for that.
 
 pub mod args;
+pub mod aside;
 pub mod memory;
 pub mod reaper;
 pub mod signals;
