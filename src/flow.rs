@@ -51,7 +51,12 @@ struct Begun {
 }
 
 /// args, plan and gate. The answer is an exit where it ends with them.
-fn until_the_command(argv: Vec<OsString>, env: &impl Environment, signals: &Signals) -> Result<Begun, Exit> {
+#[inline(never)] // its frame must not stay while the command runs
+fn until_the_command(
+    argv: Vec<OsString>,
+    env: &impl Environment,
+    signals: &Signals,
+) -> Result<Box<Begun>, Exit> {
     let plan = match prepare(argv, env)? {
         Task::Wrap(plan) => plan,
         Task::Install(path) => {
@@ -71,7 +76,7 @@ fn until_the_command(argv: Vec<OsString>, env: &impl Environment, signals: &Sign
         Some(Err(error)) => (None, gate_failed(&format!("{error:#}"))),
         None => (None, gate_failed("the gate has a bug")),
     };
-    Ok(Begun { plan, access, gate, gate_took: begin.elapsed() })
+    Ok(Box::new(Begun { plan, access, gate, gate_took: begin.elapsed() }))
 }
 
 /// args and plan: everything that can be wrong with what was typed.

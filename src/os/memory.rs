@@ -11,11 +11,6 @@ type Range = (usize, usize);
 
 /// Segments of an executable that are looked at; ours has two that count.
 const MOST: usize = 8;
-/// What lies below the stack pointer may still be in use (the red zone of the
-/// x86-64 ABI, and this very function's calls).
-const STACK_IN_USE: usize = 4 * 1024;
-/// No phase goes deeper than this.
-const STACK_DIRTIED: usize = 1024 * 1024;
 
 /// Gives back what can be spared, then sleeps until one of `descriptors` is
 /// readable.
@@ -35,12 +30,6 @@ pub fn sleep_small(descriptors: &[RawFd]) {
         libc::malloc_trim(0);
     }
     let clean = clean_segments();
-    let stack = (&raw const polled).addr().saturating_sub(STACK_IN_USE) / page_size() * page_size();
-    // SAFETY: the range ends well below the frames in use; nobody reads what
-    // earlier, deeper calls left there. Holes in the range are passed over.
-    unsafe {
-        libc::syscall(libc::SYS_madvise, stack - STACK_DIRTIED, STACK_DIRTIED, libc::MADV_DONTNEED);
-    }
     for (address, length) in clean {
         // SAFETY: MADV_DONTNEED on a private, unwritten file mapping loses
         // nothing: the next access reads the same bytes from the file.

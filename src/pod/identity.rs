@@ -21,8 +21,8 @@ pub struct Sources {
     pub host_name: Option<String>,
     /// The service account's `namespace` file.
     pub namespace_file: Option<String>,
-    /// `/proc/self/mountinfo`.
-    pub mountinfo: Option<String>,
+    /// The container whose termination log is mounted here.
+    pub mounted: Option<String>,
 }
 
 /// What the token says about our Pod (decoded, not verified: the API server
@@ -58,7 +58,7 @@ impl Sources {
             claims: read(&folder.join("token")).map(|token| claims(&token)).unwrap_or_default(),
             host_name: host_name.and_then(|name| name.split('.').next().map(str::to_owned)),
             namespace_file: read(&folder.join("namespace")),
-            mountinfo: read(Path::new("/proc/self/mountinfo")),
+            mounted: read(Path::new("/proc/self/mountinfo")).and_then(|mounts| container_of_mount(&mounts)),
             plan: plan.clone(),
         }
     }
@@ -103,10 +103,9 @@ impl Sources {
             }
             return Ok(Named { name: name.clone(), from: "--container" });
         }
-        let mounted = self.mountinfo.as_deref().and_then(container_of_mount);
         let first_container = regular().next().map(|container| container.name.clone());
         let candidates = [
-            (mounted, "the termination log's mount"),
+            (self.mounted.clone(), "the termination log's mount"),
             (pod.default_container.clone(), "the annotation kubectl.kubernetes.io/default-container"),
             (first_container, "the first entry of spec.containers"),
         ];
@@ -234,7 +233,7 @@ mod tests {
 
     #[test]
     fn container_in_order() {
-        let mut sources = Sources { mountinfo: Some(MOUNTS.to_owned()), ..Sources::default() };
+        let mut sources = Sources { mounted: container_of_mount(MOUNTS), ..Sources::default() };
         let from = |sources: &Sources, pod: &PodView| sources.container(pod).unwrap().name;
         assert_eq!(from(&sources, &pod(&["istio-proxy", "main"])), "main");
         // A detected name that the spec lacks is no answer.

@@ -37,7 +37,7 @@ pub fn run(plan: &RunPlan, signals: &Signals) -> Result<RunReport, SpawnError> {
     let foreground = terminal::is_ours_to_give();
     let take_back = |child| {
         if foreground {
-            terminal::take_back(child)
+            terminal::take_back(child);
         }
     };
     let pid = spawn(&plan.argv, foreground).inspect_err(|_| take_back(None))?;
