@@ -35,7 +35,6 @@ cgroup() {
 }
 
 start() {
-  "$HERE/down.sh" # what a crash or another copy of these scripts left
   mkdir -p "$STATE/log"
   "$HERE/pki.sh"
   ip netns add "$NAME"
@@ -50,6 +49,7 @@ start() {
   echo "$! $(cut -d' ' -f22 "/proc/$!/stat") $STATE" >"$HOLDER"
 }
 
+up || "$HERE/down.sh" # what a crash or another copy of these scripts left
 "$HERE/build.sh"
 "$HERE/images.sh"
 if ! up; then
