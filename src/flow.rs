@@ -27,15 +27,8 @@ use crate::telemetry;
 
 /// Runs the whole program; the answer is its exit code.
 pub fn main(argv: Vec<OsString>) -> u8 {
-    stdio::hold_closed();
-    let env = ProcessEnvironment;
-    let signals = match Signals::block_all() {
-        Ok(signals) => signals,
-        Err(error) => return failed(&format!("cannot receive signals: {error}")).code(),
-    };
-    become_subreaper();
-    match aside(|| until_the_command(argv, &env, &signals)) {
-        Some(Ok(begun)) => command_and_after(&begun, &signals).code(),
+    match aside(|| until_the_command(argv, &ProcessEnvironment)) {
+        Some(Ok(begun)) => command_and_after(&begun).code(),
         Some(Err(exit)) => exit.code(),
         None => failed("there is a bug before the gate").code(),
     }
@@ -43,6 +36,7 @@ pub fn main(argv: Vec<OsString>) -> u8 {
 
 /// How far things have come when the gate has ended.
 struct Begun {
+    signals: Signals,
     plan: Box<Plan>,
     /// None without the API.
     access: Option<Access>,
@@ -52,11 +46,11 @@ struct Begun {
 
 /// args, plan and gate. The answer is an exit where it ends with them.
 #[inline(never)] // its frame must not stay while the command runs
-fn until_the_command(
-    argv: Vec<OsString>,
-    env: &impl Environment,
-    signals: &Signals,
-) -> Result<Box<Begun>, Exit> {
+fn until_the_command(argv: Vec<OsString>, env: &impl Environment) -> Result<Box<Begun>, Exit> {
+    stdio::hold_closed();
+    let signals =
+        Signals::block_all().map_err(|error| failed(&format!("cannot receive signals: {error}")))?;
+    become_subreaper();
     let plan = match prepare(argv, env)? {
         Task::Wrap(plan) => plan,
         Task::Install(path) => {
@@ -70,13 +64,13 @@ fn until_the_command(
     remove_stale_shutdown_files(&plan);
     let (access, gate) = match guarded(|| Access::find(&plan)) {
         Some(Ok(access)) => {
-            let report = guarded(|| gate::wait(&plan, access.as_ref(), signals));
+            let report = guarded(|| gate::wait(&plan, access.as_ref(), &signals));
             (access, report.unwrap_or_else(|| gate_failed("the gate has a bug")))
         }
         Some(Err(error)) => (None, gate_failed(&format!("{error:#}"))),
         None => (None, gate_failed("the gate has a bug")),
     };
-    Ok(Box::new(Begun { plan, access, gate, gate_took: begin.elapsed() }))
+    Ok(Box::new(Begun { signals, plan, access, gate, gate_took: begin.elapsed() }))
 }
 
 /// args and plan: everything that can be wrong with what was typed.
@@ -95,8 +89,8 @@ fn prepare(argv: Vec<OsString>, env: &impl Environment) -> Result<Task, Exit> {
 }
 
 /// run and teardown.
-fn command_and_after(begun: &Begun, signals: &Signals) -> Exit {
-    let Begun { plan, access, gate, gate_took } = begun;
+fn command_and_after(begun: &Begun) -> Exit {
+    let Begun { signals, plan, access, gate, gate_took } = begun;
     let gate_took = *gate_took;
     let begin = Instant::now();
     let (exit, ran) = match &gate.end {

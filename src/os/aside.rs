@@ -8,52 +8,64 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
+use std::sync::Barrier;
 
 use nix::libc;
+
+use super::signals::set_mask;
 
 /// Room for the gate; only the pages that it touches count.
 const STACK: usize = 2 * 1024 * 1024;
 /// Below the stack: nobody's, so that an overflow is a fault and no corruption.
 const GUARD: usize = 64 * 1024;
+/// Signals 32 and 33, as bits of a mask.
+const C_LIBRARY_S: u64 = 0b11 << 31;
 
-struct Work<F, T> {
-    todo: Option<F>,
-    done: Option<T>,
-}
-
-impl<F: FnOnce() -> T, T> Work<F, T> {
-    /// A panic is logged by its hook; here it only leaves nothing done.
-    fn run(&mut self) {
-        if let Some(todo) = self.todo.take() {
-            self.done = catch_unwind(AssertUnwindSafe(todo)).ok();
-        }
-    }
+/// What the new thread is given: what to run there, and who waits to hear
+/// that it blocks all signals.
+struct Start<'a> {
+    run: &'a mut (dyn FnMut() + Send),
+    blocks: &'a Barrier,
 }
 
 /// Runs `work` on a thread and a stack that are gone when it returns; on the
 /// caller's where the kernel refuses these. None if it panicked.
+///
+/// Blocks every signal in the caller and for `work`. Must be the first thing
+/// that a program does: the C library, while it makes its first thread,
+/// listens to 32 and 33, which it keeps for itself.
 pub fn aside<F: FnOnce() -> T + Send, T: Send>(work: F) -> Option<T> {
-    let mut work = Work { todo: Some(work), done: None };
-    on_a_thread(enter::<F, T>, (&raw mut work).cast());
+    let (mut todo, mut done) = (Some(work), None);
+    let mut run = || {
+        if let Some(work) = todo.take() {
+            // A panic is logged by its hook.
+            done = catch_unwind(AssertUnwindSafe(work)).ok();
+        }
+    };
+    set_mask(!C_LIBRARY_S);
+    on_a_thread(&mut run);
+    set_mask(u64::MAX);
     // Nothing is left to do unless there was no thread.
-    work.run();
-    work.done
+    run();
+    done
 }
 
-extern "C" fn enter<F: FnOnce() -> T, T>(work: *mut c_void) -> *mut c_void {
-    // The C library lets a new thread hear its own signal 32.
-    super::signals::set_mask(u64::MAX);
+extern "C" fn enter(start: *mut c_void) -> *mut c_void {
+    set_mask(u64::MAX);
     #[expect(unsafe_code, reason = "the argument of a C thread is untyped")]
-    // SAFETY: `aside` passes its `Work` of these types, and waits for us.
-    let work = unsafe { &mut *work.cast::<Work<F, T>>() };
-    work.run();
+    // SAFETY: `on_a_thread` passes its `Start`, and waits for our end.
+    let start = unsafe { &mut *start.cast::<Start<'_>>() };
+    start.blocks.wait();
+    (start.run)();
     null_mut()
 }
 
 /// The standard library's threads will not do: the C library keeps their
 /// stacks for the next one.
 #[expect(unsafe_code, reason = "pthread_create(3) on a mapping of ours")]
-fn on_a_thread(enter: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) {
+fn on_a_thread(run: &mut (dyn FnMut() + Send)) {
+    let blocks = Barrier::new(2);
+    let mut start = Start { run, blocks: &blocks };
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
     // SAFETY: a new anonymous mapping; no memory of ours is touched.
     let mapping = unsafe { libc::mmap(null_mut(), GUARD + STACK, libc::PROT_NONE, flags, -1, 0) };
@@ -63,20 +75,23 @@ fn on_a_thread(enter: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut 
     let mut attributes = MaybeUninit::uninit();
     let mut thread = MaybeUninit::uninit();
     // SAFETY: the stack is the upper part of our mapping, and is unmapped only
-    // after the thread has ended. `argument` outlives it too: the caller waits
-    // in here. Each call is given what the one before has filled in.
+    // after the thread has ended. `start` outlives it too: we wait in here.
+    // Each call is given what the one before has filled in.
     unsafe {
         // One heap for both threads: a second one would stay, and cost more than is won.
         #[cfg(target_env = "gnu")]
         libc::mallopt(libc::M_ARENA_MAX, 1);
         let stack = mapping.byte_add(GUARD);
-        let ready = libc::mprotect(stack, STACK, libc::PROT_READ | libc::PROT_WRITE) == 0
-            && libc::pthread_attr_init(attributes.as_mut_ptr()) == 0;
-        if ready {
+        let writable = libc::mprotect(stack, STACK, libc::PROT_READ | libc::PROT_WRITE) == 0;
+        if writable && libc::pthread_attr_init(attributes.as_mut_ptr()) == 0 {
+            let (start, thread) = ((&raw mut start).cast(), thread.as_mut_ptr());
             if libc::pthread_attr_setstack(attributes.as_mut_ptr(), stack, STACK) == 0
-                && libc::pthread_create(thread.as_mut_ptr(), attributes.as_ptr(), enter, argument) == 0
+                && libc::pthread_create(thread, attributes.as_ptr(), enter, start) == 0
             {
-                libc::pthread_join(thread.assume_init(), null_mut());
+                // Not before the new thread blocks 32: pending, it would end us there.
+                blocks.wait();
+                set_mask(u64::MAX);
+                libc::pthread_join(*thread, null_mut());
             }
             libc::pthread_attr_destroy(attributes.as_mut_ptr());
         }
