@@ -70,7 +70,12 @@ fn until_the_command(argv: Vec<OsString>, env: &impl Environment) -> Result<Box<
         Some(Err(error)) => (None, gate_failed(&format!("{error:#}"))),
         None => (None, gate_failed("the gate has a bug")),
     };
-    Ok(Box::new(Begun { signals, plan, access, gate, gate_took: begin.elapsed() }))
+    let gate_took = begin.elapsed();
+    if gate.end == GateEnd::Open {
+        warn_of_unstoppable(&plan, &gate);
+        info!(took = show(gate_took), "gate open");
+    }
+    Ok(Box::new(Begun { signals, plan, access, gate, gate_took }))
 }
 
 /// args and plan: everything that can be wrong with what was typed.
@@ -94,11 +99,7 @@ fn command_and_after(begun: &Begun) -> Exit {
     let gate_took = *gate_took;
     let begin = Instant::now();
     let (exit, ran) = match &gate.end {
-        GateEnd::Open => {
-            warn_of_unstoppable(plan, gate);
-            info!(took = show(gate_took), "gate open");
-            run_command(plan, signals)
-        }
+        GateEnd::Open => run_command(plan, signals),
         GateEnd::Interrupted(signal) => {
             info!(%signal, "asked to end before the command was started");
             (Exit::Interrupted(*signal), None)
