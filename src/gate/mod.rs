@@ -172,7 +172,7 @@ impl<'a> Gate<'a> {
     /// Says once who we are and whom we wait for; returns our container's name.
     fn introduce(&self, pod: &PodView) -> Result<String, GateEnd> {
         let Some(access) = self.access else { return Ok(String::new()) };
-        let own = access.sources.container(pod).map_err(|error| GateEnd::Failed(format!("{error:#}")))?;
+        let own = access.own_container(pod).map_err(|error| GateEnd::Failed(format!("{error:#}")))?;
         let name = &access.name;
         debug!(
             pod = name.pod.name,

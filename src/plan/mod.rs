@@ -8,6 +8,7 @@ pub mod url;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::Args;
@@ -23,7 +24,7 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What the user said about who we are.
-    pub identity: IdentityPlan,
+    pub identity: Arc<IdentityPlan>,
     /// When the command may start.
     pub gate: GatePlan,
     /// What runs, and how.
@@ -188,7 +189,7 @@ pub fn plan(args: &Args, env: &impl Environment) -> Checked<Task> {
         probe_sidecars: choice("probe-sidecars", args.probe_sidecars.as_deref(), auto_off)?,
         timeout: (startup > Duration::ZERO).then_some(startup),
     };
-    let identity = identity(args, env)?;
+    let identity = Arc::new(identity(args, env)?);
     let ignored = args.ignore_container.iter().map(|name| label("ignore-container", name));
     let ignored = ignored.collect::<Checked<_>>()?;
     let know_sidecars = choice("sidecars", args.sidecars.as_deref(), auto_off)?;

@@ -1,17 +1,22 @@
 //! Is there an API to talk to, and as whom?
 
+use std::sync::Arc;
+
 use anyhow::{Result, bail};
 use tracing::info;
 
+use super::PodView;
 use super::client::ApiClient;
-use super::identity::{PodName, Sources};
-use crate::plan::Plan;
+use super::identity::{self, Named, PodName, Sources};
+use crate::plan::{IdentityPlan, Plan};
 
 /// What gate and teardown need to follow our Pod.
 #[derive(Clone, Debug)]
 pub struct Access {
-    pub sources: Sources,
+    pub identity: Arc<IdentityPlan>,
     pub name: PodName,
+    /// The container whose termination log is mounted here: ours.
+    pub mounted: Option<String>,
 }
 
 impl Access {
@@ -31,7 +36,7 @@ impl Access {
         } else {
             let sources = Sources::gather(identity);
             let name = sources.pod_name()?;
-            return Ok(Some(Self { sources, name }));
+            return Ok(Some(Self { identity: Arc::clone(identity), name, mounted: sources.mounted }));
         };
         if plan.gate.probes.is_empty() {
             bail!(
@@ -43,11 +48,19 @@ impl Access {
         Ok(None)
     }
 
+    /// Our own container in `pod`.
+    ///
+    /// # Errors
+    /// See [`identity::container`].
+    pub fn own_container(&self, pod: &PodView) -> Result<Named> {
+        identity::container(self.identity.container.as_ref(), self.mounted.as_ref(), pod)
+    }
+
     /// A client for our Pod.
     ///
     /// # Errors
     /// See [`ApiClient::new`].
     pub fn client(&self) -> Result<ApiClient> {
-        ApiClient::new(&self.sources.plan, &self.name)
+        ApiClient::new(&self.identity, &self.name)
     }
 }

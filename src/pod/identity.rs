@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
@@ -15,7 +16,7 @@ use crate::plan::IdentityPlan;
 /// Everything that may know a name.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    pub plan: IdentityPlan,
+    pub plan: Arc<IdentityPlan>,
     pub claims: Claims,
     /// First label of the host name.
     pub host_name: Option<String>,
@@ -49,7 +50,7 @@ pub struct PodName {
 
 impl Sources {
     /// Reads the files and the host name; what cannot be read knows nothing.
-    pub fn gather(plan: &IdentityPlan) -> Self {
+    pub fn gather(plan: &Arc<IdentityPlan>) -> Self {
         let folder = &plan.service_account;
         let read =
             |path: &Path| fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
@@ -59,7 +60,7 @@ impl Sources {
             host_name: host_name.and_then(|name| name.split('.').next().map(str::to_owned)),
             namespace_file: read(&folder.join("namespace")),
             mounted: read(Path::new("/proc/self/mountinfo")).and_then(|mounts| container_of_mount(&mounts)),
-            plan: plan.clone(),
+            plan: Arc::clone(plan),
         }
     }
 
@@ -87,33 +88,33 @@ impl Sources {
                 .context("cannot tell the namespace of this Pod: set --namespace or POD_NAMESPACE")?,
         })
     }
+}
 
-    /// Our own container in `pod`: the option, the mounted termination log,
-    /// the annotation, the first of the spec, in this order.
-    ///
-    /// # Errors
-    /// Where the option names a container that the Pod lacks.
-    pub fn container(&self, pod: &PodView) -> Result<Named> {
-        let regular = || pod.containers.iter().filter(|container| !container.native);
-        let exists = |name: &String| regular().any(|container| container.name == *name);
-        if let Some(name) = &self.plan.container {
-            if !exists(name) {
-                let names: Vec<_> = regular().map(|container| container.name.as_str()).collect();
-                bail!("--container: the Pod has no container {name:?}; it has {}", names.join(", "));
-            }
-            return Ok(Named { name: name.clone(), from: "--container" });
+/// Our own container in `pod`: the option, `mounted` (the termination log's),
+/// the annotation, the first of the spec, in this order.
+///
+/// # Errors
+/// Where the option names a container that the Pod lacks.
+pub fn container(option: Option<&String>, mounted: Option<&String>, pod: &PodView) -> Result<Named> {
+    let regular = || pod.containers.iter().filter(|container| !container.native);
+    let exists = |name: &String| regular().any(|container| container.name == *name);
+    if let Some(name) = option {
+        if !exists(name) {
+            let names: Vec<_> = regular().map(|container| container.name.as_str()).collect();
+            bail!("--container: the Pod has no container {name:?}; it has {}", names.join(", "));
         }
-        let first_container = regular().next().map(|container| container.name.clone());
-        let candidates = [
-            (self.mounted.clone(), "the termination log's mount"),
-            (pod.default_container.clone(), "the annotation kubectl.kubernetes.io/default-container"),
-            (first_container, "the first entry of spec.containers"),
-        ];
-        let known = candidates.into_iter().find(|(name, _)| name.as_ref().is_some_and(exists));
-        known
-            .and_then(|(name, from)| Some(Named { name: name?, from }))
-            .ok_or_else(|| anyhow!("the Pod has no container"))
+        return Ok(Named { name: name.clone(), from: "--container" });
     }
+    let first_container = regular().next().map(|container| container.name.clone());
+    let candidates = [
+        (mounted.cloned(), "the termination log's mount"),
+        (pod.default_container.clone(), "the annotation kubectl.kubernetes.io/default-container"),
+        (first_container, "the first entry of spec.containers"),
+    ];
+    let known = candidates.into_iter().find(|(name, _)| name.as_ref().is_some_and(exists));
+    known
+        .and_then(|(name, from)| Some(Named { name: name?, from }))
+        .ok_or_else(|| anyhow!("the Pod has no container"))
 }
 
 fn first<const N: usize>(candidates: [(&Option<String>, &'static str); N]) -> Option<Named> {
@@ -214,18 +215,22 @@ mod tests {
     fn pod_name_in_order() {
         let some = |text: &str| Some(text.to_owned());
         let mut sources = Sources {
-            plan: IdentityPlan { pod: some("a"), pod_variable: some("c"), ..IdentityPlan::default() },
+            plan: Arc::new(IdentityPlan {
+                pod: some("a"),
+                pod_variable: some("c"),
+                ..IdentityPlan::default()
+            }),
             claims: Claims { pod: some("b"), namespace: some("n") },
             host_name: some("d"),
             ..Sources::default()
         };
         let name = |sources: &Sources| sources.pod_name().unwrap().pod.name;
         assert_eq!(name(&sources), "a");
-        sources.plan.pod = None;
+        Arc::make_mut(&mut sources.plan).pod = None;
         assert_eq!(name(&sources), "b");
         sources.claims.pod = some("../secrets");
         assert_eq!(name(&sources), "c");
-        sources.plan.pod_variable = None;
+        Arc::make_mut(&mut sources.plan).pod_variable = None;
         assert_eq!(name(&sources), "d");
         sources.host_name = None;
         assert!(sources.pod_name().unwrap_err().to_string().contains("--pod"));
@@ -233,17 +238,17 @@ mod tests {
 
     #[test]
     fn container_in_order() {
-        let mut sources = Sources { mounted: container_of_mount(MOUNTS), ..Sources::default() };
-        let from = |sources: &Sources, pod: &PodView| sources.container(pod).unwrap().name;
-        assert_eq!(from(&sources, &pod(&["istio-proxy", "main"])), "main");
+        let mounted = container_of_mount(MOUNTS);
+        let from = |pod: &PodView| container(None, mounted.as_ref(), pod).unwrap().name;
+        assert_eq!(from(&pod(&["istio-proxy", "main"])), "main");
         // A detected name that the spec lacks is no answer.
         let mut annotated = pod(&["proxy", "job"]);
         annotated.default_container = Some("job".to_owned());
-        assert_eq!(from(&sources, &annotated), "job");
+        assert_eq!(from(&annotated), "job");
         annotated.default_container = Some("nobody".to_owned());
-        assert_eq!(from(&sources, &annotated), "proxy");
-        sources.plan.container = Some("x".to_owned());
-        let error = sources.container(&pod(&["proxy", "job"])).unwrap_err().to_string();
+        assert_eq!(from(&annotated), "proxy");
+        let option = Some("x".to_owned());
+        let error = container(option.as_ref(), None, &pod(&["proxy", "job"])).unwrap_err().to_string();
         assert!(error.contains("proxy, job"), "{error}");
     }
 
