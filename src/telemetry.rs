@@ -4,6 +4,7 @@
 //! its registry of spans would keep 32 kB of every Pod while the command
 //! runs, and there are no spans here.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::str::FromStr;
 
@@ -137,17 +138,35 @@ pub fn leave_termination_message(message: &str) {
     use nix::fcntl::{OFlag, open};
     let flags = OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let Ok(file) = open(TERMINATION_LOG, flags, nix::sys::stat::Mode::empty()) else { return };
-    let end = message.floor_char_boundary(TERMINATION_MESSAGE);
-    let text = message.get(..end).unwrap_or_default();
+    let text = cut(message, TERMINATION_MESSAGE);
     if let Err(error) = nix::unistd::write(&file, text.as_bytes()) {
         tracing::debug!(%error, "no termination message");
     }
+}
+
+/// The text in at most so many bytes; what was cut off leaves a mark.
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    const MARK: &str = " [...]";
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    let end = text.floor_char_boundary(most.saturating_sub(MARK.len()));
+    Cow::Owned(format!("{}{MARK}", text.get(..end).unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use tracing::Level;
+
+    #[test]
+    fn a_cut_is_marked() {
+        for (text, most, expected) in
+            [("short", 5, "short"), ("a longer one", 10, "a lo [...]"), ("äöüäöüäöü", 11, "äö [...]")]
+        {
+            assert_eq!(cut(text, most), expected);
+        }
+    }
 
     #[test]
     fn rust_log() {

@@ -19,7 +19,7 @@ use crate::pod::source::{self, Update};
 use crate::pod::{PodView, Readiness};
 use crate::runtime;
 use probes::{Finding, OwnProbes};
-use verdict::{Probed, Verdict, verdict};
+use verdict::{Probed, Verdict, in_words, verdict};
 
 /// How often the user hears what is waited for.
 const REPORT: Duration = Duration::from_secs(30);
@@ -240,7 +240,7 @@ impl<'a> Gate<'a> {
 
     fn blockers(&self) -> String {
         match self.judge() {
-            Verdict::Waiting(blockers) => blockers.join("; "),
+            Verdict::Waiting(blockers) => in_words(&blockers),
             _ => String::new(),
         }
     }

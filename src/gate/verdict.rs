@@ -94,6 +94,30 @@ fn describe(sidecar: &Container, probed: Option<&Outcome>) -> String {
     format!("{name}: {state}{restarts}")
 }
 
+/// Of a Pod with very many sidecars, so many reasons are spelt out.
+const SPELT_OUT: usize = 8;
+
+/// One readable line of many blockers: names that wait for the same reason
+/// stand together, and of what is left over only the names are said.
+pub fn in_words(blockers: &[String]) -> String {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for blocker in blockers {
+        let (name, why) = blocker.split_once(": ").unwrap_or((blocker, ""));
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((why, vec![name])),
+        }
+    }
+    let (spelt_out, rest) = reasons.split_at(reasons.len().min(SPELT_OUT));
+    let mut parts: Vec<_> =
+        spelt_out.iter().map(|(why, names)| format!("{}: {why}", names.join(", "))).collect();
+    let rest: Vec<_> = rest.iter().flat_map(|(_, names)| names).copied().collect();
+    if !rest.is_empty() {
+        parts.push(format!("and {} more: {}", rest.len(), rest.join(", ")));
+    }
+    parts.join("; ")
+}
+
 fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
     if text.is_empty() { default } else { text }
 }
@@ -193,5 +217,26 @@ mod tests {
         let rest = r#""state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}"#;
         let words = waits_for(&pod("Never", false, &status(false, rest)), &Probed::new());
         assert_eq!(words, "proxy: waiting (ImagePullBackOff: no such image)");
+    }
+
+    #[test]
+    fn many_blockers_are_one_readable_line() {
+        let line =
+            |blockers: &[&str]| in_words(&blockers.iter().map(ToString::to_string).collect::<Vec<_>>());
+        for (blockers, expected) in [
+            (&[][..], ""),
+            (&["a: waiting (x: y)"], "a: waiting (x: y)"),
+            (&["a: waits", "b: ended", "c: waits"], "a, c: waits; b: ended"),
+            (&["GET http://a:1/r: no answer yet"], "GET http://a:1/r: no answer yet"),
+        ] {
+            assert_eq!(line(blockers), expected);
+        }
+        let many: Vec<String> = (0..50).map(|number| format!("c{number}: its probe :{number}")).collect();
+        let words = in_words(&many);
+        assert!(words.starts_with("c0: its probe :0; c1: ") && words.len() < 400, "{words}");
+        assert!(
+            words.contains("c7: its probe :7; and 42 more: c8, c9, ") && words.ends_with("c49"),
+            "{words}"
+        );
     }
 }

@@ -322,58 +322,6 @@ fn without_a_token_the_user_is_told_what_to_do() {
 }
 
 #[test]
-fn strange_but_true_pods_are_understood() {
-    let filler = json!({"x": "y".repeat(3_900_000)});
-    let many = (0..50).map(|number| Container::new(&format!("sidecar-{number}")));
-    let nothing = json!(null);
-    for pod in [
-        Pod::of([Container::new("proxy")]).set("/metadata", "managedFields", json!([filler])),
-        Pod::of(many),
-        Pod::of([Container::new("proxy")
-            .spec("newField", json!({"a": [1, null]}))
-            .status("ports", json!(null))])
-        .set("/spec", "initContainers", nothing.clone())
-        .set("/status", "initContainerStatuses", nothing.clone())
-        .set("/status", "ephemeralContainerStatuses", nothing.clone())
-        .set("/metadata", "annotations", nothing.clone())
-        .set("/metadata", "labels", nothing.clone())
-        .set("/spec", "futureFeature", json!({"mode": "Maybe", "list": [{}, null, 1.5]}))
-        .set("/status", "conditions", nothing),
-    ] {
-        let api = Api::serving(pod.grace(1));
-        Proa::new().api(&api).child("exit 7").run().assert_code(7);
-    }
-}
-
-#[test]
-fn numbers_may_be_of_any_size() {
-    for grace in [json!(i64::MAX), json!(-1), json!(0), json!(null)] {
-        let pod = Pod::of([Container::ended("over", 0)]).set("/spec", "terminationGracePeriodSeconds", grace);
-        let api = Api::serving(pod);
-        let run = Proa::new().api(&api).args(["--ignore-container", "over"]).child("exit 7").run();
-        let done = run.assert_code(7);
-        assert!(!done.stderr.contains("has a bug"), "{}", done.stderr);
-        let api = Api::serving(Pod::of([Container::new("proxy")]).set(
-            "/spec",
-            "terminationGracePeriodSeconds",
-            json!(i64::MAX),
-        ));
-        let run = Proa::new().api(&api).child("exit 7").spawn();
-        api.wait_for(Verb::Watch, 2);
-        api.update(|pod| terminate(pod, "proxy", 0));
-        let done = run.wait().assert_code(7);
-        assert!(!done.stderr.contains("has a bug"), "{}", done.stderr);
-    }
-    let long =
-        ["--startup-timeout", "87600000h", "--shutdown-timeout", "87600000h", "--http-timeout", "87600000h"];
-    let sidecar = Sidecar::good();
-    let run =
-        Proa::without_api().args(long).args(["-p", &sidecar.url("/"), "--ready-http-get", &sidecar.url("/")]);
-    let done = run.child("exit 7").run().assert_code(7);
-    assert!(!done.stderr.contains("has a bug"), "{}", done.stderr);
-}
-
-#[test]
 fn every_half_minute_it_says_what_it_waits_for() {
     let api = Api::serving(Pod::of([
         Container::waiting("proxy", "ImagePullBackOff"),

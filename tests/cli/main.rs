@@ -24,6 +24,7 @@ mod hostile;
 mod identity;
 mod known_sidecars;
 mod logs;
+mod odd_pods;
 mod probes;
 mod quit_file;
 mod reaping;
