@@ -32,6 +32,11 @@ pub fn watch(
         Some(Fault::WrongObject(text)) => {
             write_chunk(out, format!("{{\"type\":\"ADDED\",\"object\":{text}}}\n").as_bytes())?;
         }
+        Some(Fault::CutJson) => {
+            let line = answers::event("BOOKMARK", &answers::bookmark());
+            write_chunk(out, &line[..line.len() / 2])?;
+            return reset(out.get_ref()).map(|()| false);
+        }
         Some(Fault::CloseAfter(limit)) => deadline = Some(began + *limit),
         _ => {}
     }
@@ -43,11 +48,6 @@ pub fn watch(
     let mut cursor = if from == 0 { None } else { Some(from) };
     loop {
         for change in news(shared, &mut cursor, silent) {
-            if fault == Some(&Fault::CutJson) {
-                let line = answers::event(change.kind, &change.object);
-                write_chunk(out, &line[..line.len() / 2])?;
-                return reset(out.get_ref()).map(|()| false);
-            }
             send(&change, fault, out)?;
         }
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
