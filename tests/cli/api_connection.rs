@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::api_faults::start;
 use crate::harness::pods::{ready, terminate};
-use crate::harness::{Api, Container, Fault, Pod, Proa, TempDir, Verb, not_run_here, process};
+use crate::harness::{Api, Container, Fault, Pod, Proa, TempDir, Verb};
+use crate::harness::{eventually, let_pass, not_run_here, process};
 
 fn pod() -> Pod {
     Pod::of([Container::new("proxy")])
@@ -124,6 +125,45 @@ fn a_signal_is_heard_whatever_the_server_does() {
         let done = run.wait().assert_code(143);
         assert!(done.at - told < Duration::from_secs(4), "{fault:?}: {:?}", done.at - told);
     }
+}
+
+/// The server is asked to end a watch after 40 s; one that has said nothing for 50 s is dead, and
+/// the next one goes on where it was. That is no warning: a silent Pod looks the same.
+#[test]
+fn a_watch_that_dies_without_a_word_is_opened_again() {
+    let api = Api::serving(Pod::of([Container::not_ready("proxy")]));
+    api.fault(&[Verb::Watch], &Fault::Mute);
+    let run = start(&api);
+    api.wait_for(Verb::Watch, 1);
+    let opened = api.requests().into_iter().rfind(|request| request.verb == Verb::Watch).unwrap();
+    assert!(opened.target.contains("timeoutSeconds=40"), "{}", opened.target);
+    api.heal();
+    api.update(|pod| ready(pod, "proxy"));
+    let_pass(Duration::from_secs(20));
+    assert!(run.stdout.text().is_empty(), "who told it?");
+    let (_, started) = run.stdout.wait_for("started");
+    let took = started - opened.at;
+    assert!((Duration::from_secs(45)..Duration::from_mins(1)).contains(&took), "{took:?}");
+    assert_eq!(api.count(Verb::Watch), 2);
+    assert!(!run.stderr.text().contains("trying again"), "{}", run.stderr.text());
+}
+
+/// A machine that is gone answers no keepalive: the first goes out after 10 s.
+#[test]
+fn the_kernel_looks_whether_the_server_is_still_there() {
+    let api = Api::serving(Pod::of([Container::not_ready("proxy")]));
+    let run = start(&api);
+    api.wait_for(Verb::Watch, 1);
+    let (place, established) = (format!(":{:04X}", api.address().port()), "01");
+    let seconds = eventually("a timer of the connection", || {
+        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", run.pid())).unwrap();
+        let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let ours = rows.find(|fields| fields[2].ends_with(&place) && fields[3] == established)?;
+        // `02`: keepalive; then when it is due, in hundredths of a second (proc(5)).
+        let due = ours[5].strip_prefix("02:")?;
+        Some(u64::from_str_radix(due, 16).unwrap() / 100)
+    });
+    assert!(seconds <= 10, "{seconds} s");
 }
 
 /// A token lives for an hour; the command may run for a day.

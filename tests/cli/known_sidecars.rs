@@ -120,4 +120,6 @@ fn a_sidecar_that_nothing_stops_is_named_before_the_command_starts() {
     let line =
         done.stderr.lines().find(|line| line.contains("nothing will tell these to stop")).unwrap_or_default();
     assert!(line.contains("mystery") && !line.contains("db"), "{}", done.stderr);
+    let place = |text: &str| done.stderr.find(text).unwrap();
+    assert!(place("nothing will tell these to stop") < place("command started"), "{}", done.stderr);
 }

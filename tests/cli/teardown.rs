@@ -38,6 +38,8 @@ fn answers() -> Vec<(Vec<Answer>, usize, bool)> {
         (vec![Answer::Body(vec![b'x'; 300_000])], 1, false),
         // Redirects are an answer, and not followed.
         (vec![Answer::Redirect("/elsewhere".to_owned()), Status(200)], 1, false),
+        (vec![Answer::Redirect("/quit".to_owned())], 1, false),
+        (vec![Answer::Garbage, Status(200)], 1, true),
         (vec![Status(400), Status(200)], 1, true),
         (vec![Status(401), Status(200)], 1, true),
         (vec![Status(404), Status(200)], 1, true),
@@ -78,9 +80,10 @@ fn an_answer_that_does_not_come_is_waited_for_twice() {
         done.assert_stderr(["WARN"]);
     }
     // Nobody even accepts.
-    let deaf = Sidecar::deaf();
-    let run = with_action("-p", &deaf.url("/quit")).args(["--http-timeout", "500ms"]);
-    run.run().assert_code(7).assert_took(SECOND..8 * SECOND);
+    for deaf in [Sidecar::deaf(), Sidecar::full()] {
+        let run = with_action("-p", &deaf.url("/quit")).args(["--http-timeout", "500ms"]);
+        run.run().assert_code(7).assert_took(SECOND..8 * SECOND).assert_stderr(["WARN"]);
+    }
 }
 
 #[test]

@@ -49,6 +49,8 @@ type Script = Box<dyn FnMut(&Asked) -> Answer + Send>;
 pub struct Sidecar {
     address: SocketAddr,
     shared: Arc<Shared>,
+    /// Connections that wait to be accepted, for as long as the test runs.
+    queue: Arc<Vec<TcpStream>>,
 }
 
 struct Shared {
@@ -108,13 +110,24 @@ impl Sidecar {
         let address = listener.local_addr().unwrap();
         let state = State { asked: Vec::new(), accepted: 0, script: Box::new(script) };
         let shared = Shared { listener, state: state.into(), changed: Condvar::new() };
-        Self { address, shared: Arc::new(shared) }
+        Self { address, shared: Arc::new(shared), queue: Arc::default() }
     }
 
     /// Has a port where the kernel accepts and nobody ever reads.
     pub fn deaf() -> Self {
         let sidecar = Self::closed(|_| Answer::Hang);
         listen(&sidecar.shared.listener, Backlog::new(64).unwrap()).unwrap();
+        sidecar
+    }
+
+    /// Has a port where nobody accepts and the queue is full: the kernel does
+    /// not even answer.
+    pub fn full() -> Self {
+        let mut sidecar = Self::closed(|_| Answer::Hang);
+        listen(&sidecar.shared.listener, Backlog::new(0).unwrap()).unwrap();
+        let limit = Duration::from_millis(100);
+        let queue = std::iter::from_fn(|| TcpStream::connect_timeout(&sidecar.address, limit).ok());
+        sidecar.queue = Arc::new(queue.collect());
         sidecar
     }
 

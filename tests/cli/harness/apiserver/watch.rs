@@ -37,6 +37,7 @@ pub fn watch(
             write_chunk(out, &line[..line.len() / 2])?;
             return reset(out.get_ref()).map(|()| false);
         }
+        Some(Fault::Mute) => deadline = None,
         Some(Fault::CloseAfter(limit)) => deadline = Some(began + *limit),
         _ => {}
     }

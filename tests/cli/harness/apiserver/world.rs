@@ -60,7 +60,7 @@ pub enum Fault {
     Pieces(Duration),
     /// The request is read and never answered.
     Silence,
-    /// A watch that begins and then says nothing.
+    /// A watch that begins, then says nothing, and never ends.
     Mute,
     /// A watch that ends in order after so long.
     CloseAfter(Duration),
