@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::os::signals::{AsyncSignals, Signals};
 use crate::plan::Plan;
@@ -197,6 +197,7 @@ impl Teardown<'_> {
     /// nobody is waited for.
     fn note(&mut self, pod: &PodView, progress: &mpsc::UnboundedSender<Progress>) -> bool {
         let Some(waiting) = &mut self.waiting else { return false };
+        debug!(version = pod.resource_version, "new state of the Pod");
         let news = waiting.note(pod);
         for (container, code) in &news.ended {
             info!(container, code, "sidecar ended");
@@ -204,9 +205,7 @@ impl Teardown<'_> {
         for warning in &news.warnings {
             warn!("{warning}");
         }
-        for name in news.restarted {
-            self.tell(&name, progress);
-        }
+        self.tell(&news.restarted, progress);
         if news.deleting {
             info!("the Pod is being deleted: the kubelet stops the sidecars");
             self.bounds.deadline = self.bounds.deadline.min(Instant::now() + HURRY);
@@ -214,25 +213,25 @@ impl Teardown<'_> {
         news.deleting
     }
 
-    /// Sends the stop requests of a sidecar once more, and those that could
-    /// be anybody's.
-    fn tell(&mut self, name: &str, progress: &mpsc::UnboundedSender<Progress>) {
-        let is_for =
-            |item: &&Item| item.is_request() && item.sidecar.as_deref().is_none_or(|sidecar| sidecar == name);
-        for item in self.items.iter().filter(is_for).cloned().collect::<Vec<_>>() {
+    /// Sends the stop requests of these sidecars once more, and those that
+    /// could be anybody's; false where there are none (signals and files go
+    /// out once).
+    fn tell(&mut self, names: &[String], progress: &mpsc::UnboundedSender<Progress>) -> bool {
+        let is_for = |item: &&Item| item.sidecar.as_ref().is_none_or(|sidecar| names.contains(sidecar));
+        let requests = self.items.iter().filter(|item| item.is_request()).filter(is_for);
+        let requests: Vec<_> = requests.filter(|_| !names.is_empty()).cloned().collect();
+        let any = !requests.is_empty();
+        for item in requests {
             self.start(item, progress);
         }
+        any
     }
 
     /// Answered is not stopped: a request that came too early may be lost.
     fn tell_again(&mut self, progress: &mpsc::UnboundedSender<Progress>) {
         let pending = self.waiting.as_ref().map(|waiting| waiting.pending().to_vec()).unwrap_or_default();
-        if self.open > 0 || pending.is_empty() {
-            return;
-        }
-        info!(sidecars = pending.join(", "), "still running, telling them again");
-        for name in pending {
-            self.tell(&name, progress);
+        if self.open == 0 && self.tell(&pending, progress) {
+            info!(sidecars = pending.join(", "), "still running, telling them again");
         }
     }
 }

@@ -32,3 +32,4 @@ mod run;
 mod signals;
 mod teardown;
 mod terminal;
+mod told_again;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::harness::Answer::{Close, Hang, Reset, RetryAfter, Status};
-use crate::harness::pods::{begin_deletion, restart, terminate};
+use crate::harness::pods::{begin_deletion, terminate};
 use crate::harness::{Answer, Api, Container, Pod, Proa, Sidecar, TempDir, Verb, eventually};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -280,37 +280,6 @@ fn sidecars_that_have_ended_before_are_not_waited_for() {
     run.signal(10);
     let done = run.wait().assert_code(7);
     assert!(done.at - moment < 5 * SECOND);
-}
-
-#[test]
-fn a_sidecar_that_comes_back_is_told_again() {
-    let sidecar = Sidecar::good();
-    let port = sidecar.port();
-    let proxy = Container::new("proxy").port("admin", port);
-    let api = Api::serving(Pod::of([proxy]).restart_policy("OnFailure").grace(60));
-    let run = Proa::new().api(&api).args(["-p", &sidecar.url("/quit")]).child("exit 0").spawn();
-    api.wait_for(Verb::Watch, 2);
-    sidecar.wait_for(1);
-    api.update(|pod| restart(pod, "proxy", 2));
-    let (line, _) = run.stderr.wait_for("WARN");
-    assert!(line.contains("proxy") && line.contains('2'), "{line}");
-    sidecar.wait_for(2);
-    api.update(|pod| terminate(pod, "proxy", 0));
-    run.wait().assert_code(0);
-}
-
-#[test]
-fn once_everybody_has_ended_nothing_is_tried_again() {
-    let sidecar = Sidecar::answering([Status(503)]);
-    let api = Api::serving(Pod::of([Container::new("proxy")]).grace(60));
-    let run = Proa::new().api(&api).args(["-p", &sidecar.url("/quit")]).child("exit 7").spawn();
-    sidecar.wait_for(2);
-    api.wait_for(Verb::Watch, 2);
-    let moment = Instant::now();
-    api.update(|pod| terminate(pod, "proxy", 0));
-    let done = run.wait().assert_code(7);
-    assert!(done.at - moment < 2 * SECOND, "{:?}", done.at - moment);
-    assert!(sidecar.asked().len() <= 5);
 }
 
 #[test]
