@@ -140,8 +140,11 @@ impl Source {
                     version = Some(last).filter(|last| !last.is_empty());
                     sleep(REOPEN.saturating_sub(opened.elapsed())).await;
                 }
-                // Without a version the server sends the present state first.
-                WatchEnd::Expired if version.is_some() => version = None,
+                WatchEnd::Expired if version.is_some() => {
+                    debug!("the version was compacted, watching from the present state on");
+                    // Without a version the server sends that first.
+                    version = None;
+                }
                 WatchEnd::Expired => {
                     let error = ApiError::Garbage("no version to watch from".to_owned());
                     return self.pause_after(Call::Watch, error).await;

@@ -1,6 +1,6 @@
 //! When the command starts, and what is said where it does not.
 
-use k8s_openapi::jiff::SignedDuration;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::kube::Namespace;
@@ -163,4 +163,61 @@ fn a_pod_deleted_at_the_gate_never_starts_the_command() {
     let story = namespace.delete_pod();
     story.codes(&[("main", 143), ("sidecar", 0)]);
     assert!(!story.has("main: works"));
+}
+
+/// Somebody looks what is wrong (`kubectl debug`): neither waited for at the gate nor at the end.
+#[test]
+fn an_ephemeral_container_never_counts() {
+    let namespace = Namespace::new("ephemeral");
+    let options = ["--ready-file=/tmp/go", QUIT];
+    create(&namespace, job(&pod_spec(&[main(&options, "say works"), sidecar(&[])])));
+    namespace.wait_for_line("main", "waiting for the sidecars");
+    let pod = namespace.pod()["metadata"]["name"].as_str().unwrap().to_owned();
+    let script = "trap 'exit 7' TERM; while true; do sleep 1; done";
+    let debugger = ["--image=localhost/busybox:1", "--container=debugger", "--profile=general", "--"];
+    namespace.run(&[&["debug", &pod][..], &debugger, &["sh", "-c", script]].concat());
+    let debugger = |pod: &Value| pod["status"]["ephemeralContainerStatuses"][0]["state"].clone();
+    namespace.watch(&["pods"], "the debugger runs", |pod| debugger(pod)["running"].is_object().then_some(()));
+    namespace.exec("main", "echo go >/tmp/go");
+    assert_eq!(namespace.job_end("main"), "Complete");
+    let story = namespace.story();
+    story.codes(&[("main", 0), ("sidecar", 0)]);
+    story.in_order(&["sidecar: ready", "main: works", "sidecar: quit request 1"]);
+    let introduced: Vec<_> = story.lines("waiting for the sidecars").collect();
+    assert!(introduced.len() == 1 && !story.lines("done code").any(|line| line.contains("debugger")));
+    let ended: Timestamp =
+        debugger(&namespace.pod())["terminated"]["finishedAt"].as_str().unwrap().parse().unwrap();
+    assert!(ended >= story.end("main").finished, "the debugger was waited for");
+    story.no_warnings();
+}
+
+/// As many containers as nobody should have; one of them is slow.
+#[test]
+fn fifty_containers_are_waited_for() {
+    let namespace = Namespace::new("fifty");
+    let port = |number: u32| 8100 + number;
+    let others = (1..50).map(|number| {
+        let slow = if number == 30 { "-ready-after=5s" } else { "-ready-after=0" };
+        let mut sidecar = sidecar(&[&format!("-addr=:{}", port(number)), slow]);
+        sidecar["name"] = json!(format!("sidecar-{number}"));
+        sidecar["readinessProbe"]["httpGet"]["port"] = json!(port(number));
+        sidecar
+    });
+    let requests = (1..50).map(|number| format!("http://localhost:{}/quitquitquit", port(number)));
+    let mut main = main(&[], "say works");
+    main["env"] =
+        json!([{"name": "PROA_SHUTDOWN_HTTP_POST", "value": requests.collect::<Vec<_>>().join(" ")}]);
+    let mut spec = pod_spec(&[main].into_iter().chain(others).collect::<Vec<_>>());
+    // The node needs a while for so many ends at once.
+    spec["terminationGracePeriodSeconds"] = json!(120);
+    create(&namespace, job(&spec));
+    assert_eq!(namespace.job_end("main"), "Complete");
+    let story = namespace.story();
+    story.codes(&[("main", 0), ("sidecar-1", 0), ("sidecar-30", 0), ("sidecar-49", 0)]);
+    assert_eq!(story.lines(": ready").count(), 49);
+    story.in_order(&["sidecar-30: ready", "main: works"]);
+    assert_eq!(story.lines("stop request answered").count(), 49);
+    let closing: Vec<_> = story.lines("proa::flow: done ").collect();
+    assert!((1..50).all(|number| closing[0].contains(&format!("sidecar-{number} 0"))), "{closing:?}");
+    story.no_warnings();
 }

@@ -55,6 +55,14 @@ impl Namespace {
         assert!(!output.status.success(), "kubectl {args:?}: {}", text(&output.stdout));
     }
 
+    /// Runs a shell script in a container of the only Pod.
+    #[track_caller]
+    pub fn exec(&self, container: &str, script: &str) -> String {
+        let pod = self.pod();
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        self.run(&["exec", name, "--container", container, "--", "sh", "-c", script])
+    }
+
     /// Watches objects (`["pods"]`, `["job/main"]`) until `seen` has an answer for one.
     #[track_caller]
     pub fn watch<T>(&self, objects: &[&str], what: &str, mut seen: impl FnMut(&Value) -> Option<T>) -> T {

@@ -13,6 +13,9 @@
     reason = "a test may stop and talk, and has no child but kubectl"
 )]
 
+mod api;
+mod chain;
+mod exits;
 mod gate;
 mod identity;
 mod known;

@@ -34,6 +34,11 @@ fn the_example_job_completes() {
     assert!(story.end("main").finished >= story.end("sidecar").finished);
     assert!(!story.has("quit request 2"));
     story.no_warnings();
+    let closing: Vec<_> = story.lines("proa::flow: done ").collect();
+    let [line] = closing[..] else { panic!("not one closing line: {closing:?}") };
+    for part in [" code=0", " gate=\"", " run=\"", " teardown=\"", " sidecars=\"sidecar 0\""] {
+        assert!(line.contains(part), "no {part:?} in {line}");
+    }
 }
 
 #[test]

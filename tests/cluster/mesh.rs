@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::chain::Chain;
+use crate::exits::Exits;
 use crate::kube::{Namespace, example, objects};
 
 /// As Istio's injection template has it, the parts that matter here.
@@ -31,10 +33,10 @@ fn inject(namespace: &Namespace, change: impl Fn(&mut Value)) {
 #[test]
 fn the_example_completes_beside_envoy() {
     let namespace = Namespace::new("istio");
+    let exits = Exits::new();
     inject(&namespace, |_| {});
-    assert_eq!(namespace.job_end("example"), "Complete");
-    let story = namespace.story();
-    story.codes(&[("main", 0), ("istio-proxy", 0)]);
+    let (chain, story) = Chain::of(&namespace, &exits, "example", "istio-proxy");
+    chain.check();
     story.in_order(&["main: working", "main: done"]);
     assert!(story.end("istio-proxy").started <= story.end("main").started);
     assert!(story.end("main").finished >= story.end("istio-proxy").finished);

@@ -79,8 +79,20 @@ impl Story {
         found.unwrap_or_else(|| panic!("no {text:?}")).0
     }
 
+    /// When the first line with this text came after that moment.
+    #[track_caller]
+    pub fn time_after(&self, moment: Timestamp, text: &str) -> Timestamp {
+        let found = self.lines.iter().find(|(time, line)| *time > moment && line.contains(text));
+        found.unwrap_or_else(|| panic!("no {text:?} after {moment}")).0
+    }
+
     pub fn has(&self, text: &str) -> bool {
         self.lines.iter().any(|(_, line)| line.contains(text))
+    }
+
+    /// The lines with this text.
+    pub fn lines<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
+        self.lines.iter().map(|(_, line)| line.as_str()).filter(move |line| line.contains(text))
     }
 
     /// Checks that proa had nothing to warn of.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::chain::Chain;
+use crate::exits::Exits;
 use crate::kube::{Namespace, example};
 use crate::manifest::{QUIT, create, job, main, pod, pod_spec, share, sidecar};
 use crate::story::Story;
@@ -98,34 +100,88 @@ fn all_others_can_be_killed() {
     killed("kill-all", "--kill-all", None);
 }
 
+/// PID 1 is the Pod's pause, whose end would be everybody's; what the command leaves behind is ours.
+#[test]
+fn neither_pause_nor_our_own_are_killed() {
+    let namespace = Namespace::new("spares");
+    let script =
+        "sh -c 'trap \"say orphan got SIGTERM\" TERM; say orphan; while true; do sleep 1; done' & say works";
+    let options = ["--kill=pause", "--kill=proa", "--kill-all"];
+    let mut spec = pod_spec(&[main(&options, script), sidecar(&["-quit=404", "-drain=2s"])]);
+    spec["shareProcessNamespace"] = json!(true);
+    create(&namespace, job(&spec));
+    assert_eq!(namespace.job_end("main"), "Complete");
+    let story = namespace.story();
+    story.codes(&[("main", 0), ("sidecar", 0)]);
+    story.in_order(&["main: works", "sidecar: got SIGTERM", "sidecar: ends after SIGTERM"]);
+    assert!(story.has("main: orphan") && !story.has("orphan got SIGTERM"));
+    for name in ["pause", "proa"] {
+        let warned =
+            story.lines("no process was signalled").any(|line| line.contains(&format!("what=\"{name} ")));
+        assert!(warned, "{name} is not said");
+    }
+}
+
+/// Another user's processes cannot be signalled without a capability: said, and not fatal.
+#[test]
+fn a_sidecar_that_may_not_be_killed_is_said() {
+    let namespace = Namespace::new("may-not-kill");
+    let options = ["--kill=sidecar", "--shutdown-timeout=2s"];
+    let mut spec = pod_spec(&[main(&options, "say works; exit 5"), sidecar(&["-quit=404"])]);
+    spec["shareProcessNamespace"] = json!(true);
+    for (container, user) in [1000, 2000].into_iter().enumerate() {
+        spec["containers"][container]["securityContext"] = json!({"runAsUser": user, "runAsGroup": user});
+    }
+    create(&namespace, pod(&spec));
+    namespace.container_end("main");
+    let story = namespace.story();
+    story.codes(&[("main", 5)]);
+    let warned = story.lines("cannot signal").any(|line| line.contains("sidecar") && line.contains("EPERM"));
+    assert!(warned, "no word of the missing permission");
+    assert!(story.has("still running at the deadline") && !story.has("sidecar: got SIGTERM"));
+}
+
 /// nginx has no endpoint and proa is in nobody's image: an init container brings it.
 #[test]
 fn the_example_with_a_quit_file_completes() {
     let namespace = Namespace::new("quit-file");
+    let exits = Exits::new();
     let manifest = example("quit-file.yaml").replace("nginx:1", "localhost/nginx:1");
     namespace.create(&manifest.replace("busybox:1", "localhost/busybox:1"));
-    assert_eq!(namespace.job_end("example"), "Complete");
-    let story = namespace.story();
-    story.codes(&[("install", 0), ("main", 0), ("nginx", 0)]);
+    let (chain, story) = Chain::of(&namespace, &exits, "example", "nginx");
+    chain.check();
+    story.codes(&[("install", 0)]);
     assert!(story.has("main: nginx"), "the page that nginx serves");
     story.no_warnings();
 }
 
-/// Deaf to SIGTERM, and so killed; it was asked to end, so that is no failure.
-#[test]
-fn a_deaf_sidecar_ends_by_its_quit_file() {
-    let namespace = Namespace::new("deaf");
-    let script = "trap '' TERM; say ready; while true; do sleep 1; done";
-    let mut deaf = main(&["--quit-file=/shared/done", "--no-api", "--shutdown-timeout=2s"], script);
-    deaf["name"] = json!("deaf");
-    let mut spec = pod_spec(&[deaf, main(&["--shutdown-file=/shared/done"], "say works")]);
+/// A sidecar under `proa --quit-file` that does this on SIGTERM; it was asked to end, so however it
+/// does is no failure.
+fn ends_by_its_quit_file(test: &str, trap: &str) {
+    let namespace = Namespace::new(test);
+    let script = format!("trap '{trap}' TERM; say ready; while true; do sleep 1; done");
+    let mut sidecar = main(&["--quit-file=/shared/done", "--no-api", "--shutdown-timeout=2s"], &script);
+    sidecar["name"] = json!("sidecar");
+    let mut spec = pod_spec(&[sidecar, main(&["--shutdown-file=/shared/done"], "say works")]);
     share(&mut spec, 0);
     share(&mut spec, 1);
     create(&namespace, job(&spec));
     assert_eq!(namespace.job_end("main"), "Complete");
     let story = namespace.story();
-    story.codes(&[("main", 0), ("deaf", 0)]);
-    assert!(story.end("main").finished >= story.end("deaf").finished);
+    story.codes(&[("main", 0), ("sidecar", 0)]);
+    assert!(story.end("main").finished >= story.end("sidecar").finished);
+}
+
+/// It has to be killed.
+#[test]
+fn a_deaf_sidecar_ends_by_its_quit_file() {
+    ends_by_its_quit_file("deaf", "");
+}
+
+/// As configmap-reload does, and every Go program that handles no signal and is asked as PID 1.
+#[test]
+fn a_sidecar_that_fails_on_sigterm_ends_by_its_quit_file() {
+    ends_by_its_quit_file("fails-on-term", "exit 2");
 }
 
 /// Everything a careful cluster takes away, and an image that holds nothing but proa.

@@ -14,6 +14,7 @@ mod paths;
 mod readme;
 mod rules;
 mod sidecars;
+mod tests_named;
 mod versions;
 
 use std::fs;

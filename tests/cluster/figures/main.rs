@@ -21,6 +21,8 @@
 
 mod api;
 mod contestants;
+#[path = "../exits.rs"]
+mod exits;
 #[path = "../../figures/front.rs"]
 #[expect(dead_code, reason = "the other figures use all of it")]
 mod front;

@@ -1,9 +1,6 @@
 //! From the command's end to the Job's completion, step by step.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use k8s_openapi::jiff::Timestamp;
@@ -11,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::api::Requests;
 use crate::contestants::{BOTH, Contestant, is_complete, labelled_job, list, namespace, pods, story};
-use crate::kube::{Namespace, statuses};
+use crate::exits::Exits;
+use crate::kube::Namespace;
 use crate::spread::{Spread, random, row, short, table};
 
 const RUNS: usize = 8;
-const STATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/state");
 
 /// Each from the one before.
 const STEPS: [&str; 6] = [
@@ -111,48 +108,6 @@ fn first_seen(
         (seen.len() == BOTH.len()).then_some(())
     });
     seen
-}
-
-/// When the processes of containers ended, as containerd tells it.
-struct Exits {
-    seen: Arc<Mutex<BTreeMap<String, Timestamp>>>,
-    events: Child,
-}
-
-impl Exits {
-    fn new() -> Self {
-        let mut command = Command::new("ctr");
-        command.args(["--address", &format!("{STATE}/containerd.sock"), "--namespace", "k8s.io", "events"]);
-        let mut events = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(events.stdout.take().unwrap()).lines();
-        let seen = Arc::new(Mutex::new(BTreeMap::new()));
-        let shared = Arc::clone(&seen);
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let Some((_, event)) = line.split_once(" /tasks/exit ") else { continue };
-                let event: Value = serde_json::from_str(event).unwrap();
-                // What is run in a container besides has an id of its own.
-                if event["id"] == event["container_id"] {
-                    let time = event["exited_at"].as_str().unwrap().parse().unwrap();
-                    shared.lock().unwrap().insert(event["id"].as_str().unwrap().to_owned(), time);
-                }
-            }
-        });
-        Self { seen, events }
-    }
-
-    fn of(&self, pod: &Value, container: &str) -> Timestamp {
-        let status = statuses(pod).find(|status| status["name"] == container).unwrap();
-        let id = status["containerID"].as_str().unwrap().trim_start_matches("containerd://");
-        self.seen.lock().unwrap()[id]
-    }
-}
-
-impl Drop for Exits {
-    fn drop(&mut self) {
-        let _ = self.events.kill();
-        let _ = self.events.wait();
-    }
 }
 
 /// proa would know the sidecar by its usual name; proa 0.1.3 must be told what to send.
