@@ -9,9 +9,16 @@ use crate::harness::{Api, Pod, Proa, Verb};
 /// and whose end teardown waits for.
 type Document = (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
 
-const DOCUMENTS: [Document; 4] = [
+const DOCUMENTS: [Document; 6] = [
     ("istio.json", &["istio-proxy"], &[], &["istio-proxy"]),
-    ("linkerd-native.json", &["linkerd-proxy"], &[], &[]),
+    ("running.json", &["sidecar"], &["readiness probe has not passed"], &["sidecar"]),
+    ("native-sidecar.json", &["proxy"], &[], &[]),
+    (
+        "crash-loop.json",
+        &["crashes", "not-pulled"],
+        &["CrashLoopBackOff", "restarted 2 times, last exit code 3 (Error)", "ImagePullBackOff"],
+        &["crashes", "not-pulled"],
+    ),
     (
         "dapr-and-logger.json",
         &["daprd", "fluent-bit"],
@@ -20,6 +27,23 @@ const DOCUMENTS: [Document; 4] = [
     ),
     ("future.json", &["cloud-sql-proxy"], &[], &["cloud-sql-proxy"]),
 ];
+
+/// Where the command never starts: file, exit code, and what the log says.
+const OVER: [(&str, i32, &str); 2] = [
+    ("ended.json", 125, "sidecar sidecar ended before it was ready: exit code 3, Error"),
+    ("deleting.json", 143, "the Pod is being deleted"),
+];
+
+#[test]
+fn a_pod_whose_gate_is_over_starts_nothing() {
+    for (file, code, words) in OVER {
+        let api = Api::serving(Pod::fixture(file));
+        let run = Proa::new().api(&api).args(["--shutdown-timeout", "300ms"]).sh("echo started");
+        let done = run.run().assert_code(code);
+        assert_eq!(done.stdout, "", "{file}");
+        done.assert_stderr([words]);
+    }
+}
 
 #[test]
 fn a_pod_goes_its_way() {
@@ -68,6 +92,7 @@ fn every_document_is_explained_and_tried() {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     for file in files.filter(|file| file != "README.md") {
         assert!(readme.contains(&format!("`{file}`")), "{file} is not in README.md");
-        assert!(DOCUMENTS.iter().any(|(name, ..)| *name == file), "{file} is not tried");
+        let tried = DOCUMENTS.iter().map(|(name, ..)| name).chain(OVER.iter().map(|(name, ..)| name));
+        assert!(tried.into_iter().any(|name| *name == file), "{file} is not tried");
     }
 }
