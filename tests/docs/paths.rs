@@ -12,7 +12,8 @@ fn is_markdown(path: &str) -> bool {
 }
 
 fn documents() -> Vec<String> {
-    let top = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned);
+    let top = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"];
+    let top = top.map(str::to_owned);
     let docs = fs::read_dir(root().join("docs")).unwrap().flatten();
     let docs = docs.map(|entry| format!("docs/{}", entry.file_name().display()));
     top.into_iter().chain(docs.filter(|path| is_markdown(path))).collect()
@@ -61,7 +62,12 @@ fn files_named_in_backticks_exist() {
         let text = read(&document);
         for name in text.split('`').skip(1).step_by(2) {
             let ours = [".md", ".toml"].iter().any(|ending| name.ends_with(ending)) && !name.contains('/');
-            assert!(!ours || root().join(name).exists(), "{document} names {name}, which does not exist");
+            let folder = root().join(&document);
+            let beside = folder.parent().unwrap().join(name).exists();
+            assert!(
+                !ours || beside || root().join(name).exists(),
+                "{document} names {name}, which does not exist"
+            );
         }
     }
 }
@@ -82,5 +88,16 @@ fn links_lead_somewhere() {
             let there = text.lines().any(|line| line.starts_with('#') && slug(line) == anchor);
             assert!(anchor.is_empty() || there, "{document}: there is no heading for {target}");
         }
+    }
+}
+
+/// A new example is a row of its table.
+#[test]
+fn every_example_is_in_the_table() {
+    let table = read("examples/README.md");
+    for entry in fs::read_dir(root().join("examples")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let row = format!("\n| [`{name}`]({name}) | ");
+        assert!(name == "README.md" || table.contains(&row), "examples/README.md: no row for {name}");
     }
 }
