@@ -318,11 +318,20 @@ fn lines(child: &mut Child) -> mpsc::Receiver<String> {
 /// A file of `examples/`, with images that exist here.
 pub fn example(name: &str) -> String {
     let path = format!("{}/examples/{name}", env!("CARGO_MANIFEST_DIR"));
-    fs::read_to_string(path)
-        .unwrap()
-        .replace("example.com/your-app:1", "localhost/app:1")
-        .replace("example.com/your-sidecar:1", "localhost/slow-sidecar:1")
-        .replace("example.com/proa:1", "localhost/proa:1")
+    let mut manifest = fs::read_to_string(path).unwrap();
+    for (image, here) in [
+        ("example.com/your-app:1", "app"),
+        ("example.com/your-sidecar:1", "slow-sidecar"),
+        ("example.com/proa:1", "proa"),
+        ("busybox:1", "busybox"),
+        ("nginx:1", "nginx"),
+        ("gcr.io/cloud-sql-connectors/cloud-sql-proxy:2", "cloud-sql-proxy"),
+    ] {
+        manifest = manifest.replace(&format!("image: {image}\n"), &format!("image: localhost/{here}:1\n"));
+    }
+    let mut images = manifest.lines().filter_map(|line| line.split_once("image: "));
+    assert!(images.all(|(_, image)| image.starts_with("localhost/")), "{name} has images of elsewhere");
+    manifest
 }
 
 /// The objects of a YAML manifest, for a test that changes them.

@@ -16,6 +16,7 @@
 mod api;
 mod chain;
 mod exits;
+mod examples;
 mod gate;
 mod identity;
 mod known;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::kube::{Namespace, example};
+use crate::kube::Namespace;
 use crate::manifest::{QUIT, create, job, kept_pod, main, pod_spec, sidecar};
 
 /// Where this fails the cluster is broken, not proa.
@@ -13,51 +13,6 @@ fn a_job_without_proa_completes() {
     create(&namespace, job(&pod_spec(&[container])));
     assert_eq!(namespace.job_end("main"), "Complete");
     namespace.story().in_order(&["main: hello"]);
-}
-
-#[test]
-fn the_example_job_completes() {
-    let namespace = Namespace::new("example");
-    namespace.create(&example("job.yaml"));
-    assert_eq!(namespace.job_end("example"), "Complete");
-    let story = namespace.story();
-    story.codes(&[("main", 0), ("sidecar", 0)]);
-    // The command's own lines have the time when they were read, which may be late.
-    story.in_order(&["sidecar: ready", "main: sidecar", "main: done"]);
-    story.in_order(&[
-        "sidecar: ready",
-        "command started",
-        "command ended",
-        "quit request 1",
-        "sidecar: ends",
-    ]);
-    assert!(story.end("main").finished >= story.end("sidecar").finished);
-    assert!(!story.has("quit request 2"));
-    story.no_warnings();
-    let closing: Vec<_> = story.lines("proa::flow: done ").collect();
-    let [line] = closing[..] else { panic!("not one closing line: {closing:?}") };
-    for part in [" code=0", " gate=\"", " run=\"", " teardown=\"", " sidecars=\"sidecar 0\""] {
-        assert!(line.contains(part), "no {part:?} in {line}");
-    }
-}
-
-#[test]
-fn the_example_with_a_native_sidecar_completes() {
-    let namespace = Namespace::new("native");
-    namespace.create(&example("native-sidecar.yaml"));
-    assert_eq!(namespace.job_end("example"), "Complete");
-    let story = namespace.story();
-    story.codes(&[("main", 0), ("sidecar", 0)]);
-    assert!(story.has("main: done"));
-    story.in_order(&[
-        "sidecar: ready",
-        "command ended",
-        "sidecar: got SIGTERM",
-        "sidecar: ends after SIGTERM",
-    ]);
-    // Its end is the kubelet's to bring about, after ours.
-    assert!(story.end("main").finished <= story.end("sidecar").finished);
-    story.no_warnings();
 }
 
 #[test]

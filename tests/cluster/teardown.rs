@@ -67,6 +67,8 @@ fn a_command_that_is_not_there_stops_the_sidecars_too() {
     let story = namespace.story();
     story.codes(&[("main", 127), ("sidecar", 0)]);
     assert!(story.end("main").message.contains("no-such-command"));
+    let described = namespace.run(&["describe", "pod"]);
+    assert!(described.contains("Message:") && described.contains("no-such-command"), "{described}");
 }
 
 /// The sidecar has no endpoint; its process is seen and signalled.
@@ -83,11 +85,6 @@ fn killed(test: &str, option: &str, user: Option<u32>) {
     story.codes(&[("main", 0), ("sidecar", 0)]);
     story.in_order(&["main: works", "sidecar: got SIGTERM", "sidecar: ends after SIGTERM"]);
     story.no_warnings();
-}
-
-#[test]
-fn a_sidecar_can_be_killed_by_name() {
-    killed("kill", "--kill=sidecar", None);
 }
 
 #[test]
