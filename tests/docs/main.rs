@@ -15,6 +15,7 @@ mod readme;
 mod rules;
 mod sidecars;
 mod tests_named;
+mod tools;
 mod versions;
 
 use std::fs;

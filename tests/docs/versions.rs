@@ -4,7 +4,7 @@ use crate::{read, readme, root};
 
 /// The string after `key =` (or `key: `, `key=`) on the first such line.
 #[track_caller]
-fn value(text: &str, key: &str) -> String {
+pub fn value(text: &str, key: &str) -> String {
     let line = text.lines().find_map(|line| line.trim_start().strip_prefix(key));
     let rest = line.unwrap_or_else(|| panic!("no {key}"));
     rest.trim_start_matches([' ', '=', ':']).trim_matches('"').to_owned()
@@ -40,33 +40,6 @@ fn one_rust_for_all() {
     let least = value(&read("Cargo.toml"), "rust-version");
     let number = |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
     assert!(number(&least) <= number(&rust), "rust-version {least} is above {rust}");
-}
-
-#[test]
-fn the_flake_reads_both() {
-    let flake = read("flake.nix");
-    assert!(flake.contains("importTOML ./Cargo.toml") && flake.contains("inherit (manifest) version;"));
-    assert!(flake.contains("fromRustupToolchainFile ./rust-toolchain.toml"));
-    assert!(!flake.contains("version = \""), "flake.nix has a version of its own");
-}
-
-#[test]
-fn skaffold_builds_the_images_that_it_deploys() {
-    let skaffold = read("skaffold.yaml");
-    let built: Vec<_> = skaffold.lines().filter_map(|line| line.strip_prefix("  - image: ")).collect();
-    let job = read("examples/job.yaml");
-    let used: Vec<_> = job.lines().filter_map(|line| line.trim().strip_prefix("image: ")).collect();
-    assert!(!used.is_empty());
-    for image in used {
-        let name = image.split(':').next().unwrap();
-        assert!(built.contains(&name), "skaffold.yaml does not build {name}");
-    }
-    let dockerfiles = skaffold.lines().filter_map(|line| line.trim().strip_prefix("dockerfile: "));
-    for dockerfile in dockerfiles {
-        assert!(root().join(dockerfile).exists(), "{dockerfile}");
-    }
-    assert!(skaffold.contains("\n  - examples/job.yaml\n"));
-    assert!(read("examples/Dockerfile").contains("ARG PROA=example.com/proa:1\nFROM ${PROA} AS proa"));
 }
 
 #[test]
