@@ -27,6 +27,7 @@ mod logs;
 mod odd_pods;
 mod probes;
 mod quit_file;
+mod readme;
 mod reaping;
 mod run;
 mod signals;

