@@ -3,13 +3,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::libc;
 use nix::unistd::geteuid;
 
 use crate::harness::pods::{ready, terminate};
-use crate::harness::{Api, Container, Done, Pod, Proa, Sidecar, Verb, not_run_here, pid1};
+use crate::harness::{Api, Container, Done, Pod, Proa, Sidecar, TempDir, Verb, binaries, not_run_here, pid1};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -122,6 +123,29 @@ fn can_change_user(test: &str) -> bool {
     root
 }
 
+/// Copies of the programs where every user may run them: the project may lie in a folder that is
+/// root's alone.
+struct Programs(TempDir);
+
+impl Programs {
+    fn for_all() -> Self {
+        let folder = TempDir::new();
+        for (program, name) in [(binaries::proa(), "proa"), (binaries::child(), "child")] {
+            // Not by this process: what it has open for writing, a fork beside us would hold open
+            // too, and such a file cannot be run.
+            let copied = Command::new("cp").arg(program).arg(folder.join(name)).status();
+            assert!(copied.unwrap().success());
+        }
+        Self(folder)
+    }
+
+    /// This run, made of the copies.
+    fn of(&self, run: Proa, mode: &str) -> Proa {
+        let child = self.0.join("child").into_os_string();
+        run.binary(self.0.join("proa")).command([child].into_iter().chain(mode.split(' ').map(Into::into)))
+    }
+}
+
 const NOBODY: [&str; 7] = [
     "setpriv",
     "--reuid=54321",
@@ -137,9 +161,10 @@ fn any_user_will_do() {
     if !can_change_user("any_user_will_do") {
         return;
     }
-    let done = whole_life(|run| run.after(NOBODY));
+    let programs = Programs::for_all();
+    let done = whole_life(|run| programs.of(run, "exit 7").after(NOBODY));
     done.assert_code(7);
-    let done = Proa::without_api().after(NOBODY).child("describe").run().assert_code(0);
+    let done = programs.of(Proa::without_api(), "describe").after(NOBODY).run().assert_code(0);
     assert!(done.stdout.contains("\"uid\":54321"), "{}", done.stdout);
 }
 
@@ -150,7 +175,8 @@ fn where_no_process_can_be_started_the_sidecars_are_told() {
     }
     let sidecar = Sidecar::good();
     let words = ["setpriv", "--reuid=54322", "--regid=54322", "--clear-groups", "prlimit", "--nproc=1"];
-    let run = Proa::without_api().after(words).args(["-p", &sidecar.url("/quit")]).child("exit 7");
+    let programs = Programs::for_all();
+    let run = programs.of(Proa::without_api(), "exit 7").after(words).args(["-p", &sidecar.url("/quit")]);
     let done = run.run().assert_code(125);
     assert_eq!(sidecar.asked_lines(), ["POST /quit"]);
     done.assert_stderr(["cannot start"]);
