@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::chain::Chain;
+use crate::exits::Exits;
 use crate::kube::{Namespace, example};
 use crate::story::Story;
 
@@ -73,6 +75,11 @@ fn job() {
     let log = log_in_the_readme();
     assert!(log.len() > 5, "{log:?}");
     story.in_order(&log.iter().map(String::as_str).collect::<Vec<_>>());
+    let closing: Vec<_> = story.lines("proa::flow: done ").collect();
+    let [line] = closing[..] else { panic!("not one closing line: {closing:?}") };
+    for part in [" code=0", " gate=\"", " run=\"", " teardown=\"", " sidecars=\"sidecar 0\""] {
+        assert!(line.contains(part), "no {part:?} in {line}");
+    }
 }
 
 #[test]
@@ -117,9 +124,13 @@ fn cloud_sql_proxy() {
 #[test]
 fn quit_file() {
     let namespace = Namespace::new("quit-file");
-    let codes = [("install", 0), ("main", 0), ("nginx", 0)];
-    let story = completes(&namespace, &example("quit-file.yaml"), &codes);
+    let exits = Exits::new();
+    namespace.create(&example("quit-file.yaml"));
+    let (chain, story) = Chain::of(&namespace, &exits, "example", "nginx");
+    chain.check();
+    story.codes(&[("install", 0)]);
     assert!(story.has("main: nginx"), "the page that nginx serves");
+    story.no_warnings();
 }
 
 #[test]

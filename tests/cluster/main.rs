@@ -15,8 +15,8 @@
 
 mod api;
 mod chain;
-mod exits;
 mod examples;
+mod exits;
 mod gate;
 mod identity;
 mod known;

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::chain::Chain;
-use crate::exits::Exits;
-use crate::kube::{Namespace, example};
+use crate::kube::Namespace;
 use crate::manifest::{QUIT, create, job, main, pod, pod_spec, share, sidecar};
 use crate::story::Story;
 
@@ -136,20 +134,6 @@ fn a_sidecar_that_may_not_be_killed_is_said() {
     let warned = story.lines("cannot signal").any(|line| line.contains("sidecar") && line.contains("EPERM"));
     assert!(warned, "no word of the missing permission");
     assert!(story.has("still running at the deadline") && !story.has("sidecar: got SIGTERM"));
-}
-
-/// nginx has no endpoint and proa is in nobody's image: an init container brings it.
-#[test]
-fn the_example_with_a_quit_file_completes() {
-    let namespace = Namespace::new("quit-file");
-    let exits = Exits::new();
-    let manifest = example("quit-file.yaml").replace("nginx:1", "localhost/nginx:1");
-    namespace.create(&manifest.replace("busybox:1", "localhost/busybox:1"));
-    let (chain, story) = Chain::of(&namespace, &exits, "example", "nginx");
-    chain.check();
-    story.codes(&[("install", 0)]);
-    assert!(story.has("main: nginx"), "the page that nginx serves");
-    story.no_warnings();
 }
 
 /// A sidecar under `proa --quit-file` that does this on SIGTERM; it was asked to end, so however it
