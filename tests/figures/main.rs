@@ -3,8 +3,10 @@
 //! `cargo test --test figures` prints the README's table. `-- --runs N`
 //! says how often each latency is taken (15), `-- --check` fails where a
 //! budget is broken; budgets are ratios and counts, never times alone.
-//! `PROA_TEST_BIN` names the binary to measure (the static one), `PROA_PEER`
-//! that of proa 0.1.3.
+//! `-- --variants` builds the program in other ways instead and compares
+//! these (`docs/figures.md`; some 20 minutes). `PROA_TEST_BIN` names the binary
+//! to measure (the static one), `PROA_PEER` that of proa 0.1.3, and
+//! `PROA_PEER_TUNED` one of 0.1.3 that was built with our compiler flags.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -24,6 +26,7 @@ mod harness;
 mod measure;
 mod programs;
 mod table;
+mod variants;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -44,6 +47,10 @@ fn main() {
     let runs = option("--runs").and_then(|at| words.get(at + 1)?.parse().ok()).unwrap_or(15);
     let stamp = build_stamp();
     let stamp = stamp.to_str().unwrap();
+    if option("--variants").is_some() {
+        println!("{}", variants::markdown(stamp, runs));
+        return;
+    }
     let programs = programs::all();
     let mut table = Table::default();
     footprints(&mut table, &programs, stamp);
@@ -74,7 +81,7 @@ fn footprints(table: &mut Table, programs: &[Program], stamp: &str) {
     for program in programs {
         table.set("size of the file, kB", program.name, program.bytes() as f64 / 1000.0);
         // It does not start its child without an API: see `traffics`.
-        if program.name == "proa 0.1.3" {
+        if program.is_old() {
             continue;
         }
         let found = measure::footprint_alone(program, stamp, if program.gates { SHORT } else { IDLE });
@@ -89,7 +96,7 @@ fn footprints(table: &mut Table, programs: &[Program], stamp: &str) {
 }
 
 fn wholes(table: &mut Table, programs: &[Program], runs: usize) {
-    let alone: Vec<_> = programs.iter().filter(|program| program.name != "proa 0.1.3").cloned().collect();
+    let alone: Vec<_> = programs.iter().filter(|program| !program.is_old()).cloned().collect();
     let each = in_turn(&alone, runs * 4, measure::whole_alone);
     for (program, found) in alone.iter().zip(each) {
         table.spread(

@@ -117,24 +117,28 @@ pub fn through_pod(program: &Program, stamp: &str) -> Run {
     Run { start: ms(ready, child), stop: ms(child, asked), exit: ms(told, Instant::now()) }
 }
 
-/// Wall and CPU milliseconds of a whole run.
+/// Wall and CPU milliseconds of a whole run, and its page faults.
 #[derive(Clone, Copy, Debug)]
 pub struct Whole {
     pub wall: f64,
     pub cpu: f64,
+    pub faults: f64,
 }
 
 fn whole(mut command: std::process::Command) -> Whole {
     let used = || {
         let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
         let total = usage.user_time() + usage.system_time();
-        total.tv_sec() as f64 * 1000.0 + total.tv_usec() as f64 / 1000.0
+        let cpu = total.tv_sec() as f64 * 1000.0 + total.tv_usec() as f64 / 1000.0;
+        (cpu, usage.minor_page_faults() as f64)
     };
-    let (before, start) = (used(), Instant::now());
+    let ((cpu, faults), start) = (used(), Instant::now());
     let mut run = command.stdout(std::process::Stdio::null()).spawn().unwrap();
     drop(run.stdin.take());
     run.wait().unwrap();
-    Whole { wall: ms(start, Instant::now()), cpu: used() - before }
+    let wall = ms(start, Instant::now());
+    let after = used();
+    Whole { wall, cpu: after.0 - cpu, faults: after.1 - faults }
 }
 
 /// `wrapper -- true` with nobody to wait for.

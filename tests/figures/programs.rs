@@ -1,5 +1,6 @@
 //! The programs that are measured, and how each is started.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -17,18 +18,22 @@ pub struct Program {
 }
 
 /// Everything that is here. `PROA_PEER` is the binary of `cargo install proa
-/// --version 0.1.3 --locked`; the rest are Debian's packages.
+/// --version 0.1.3 --locked`, `PROA_PEER_TUNED` one with our profile and
+/// `+crt-static`; the rest are Debian's packages.
 pub fn all() -> Vec<Program> {
     let own = crate::harness::binaries::proa();
-    let peer =
-        std::env::var_os("PROA_PEER").map_or_else(|| PathBuf::from("target/peers/bin/proa"), PathBuf::from);
+    let named = |variable, otherwise| {
+        PathBuf::from(std::env::var_os(variable).unwrap_or_else(|| OsString::from(otherwise)))
+    };
+    let old = |name, path| Program { name, path, options: &["--"], gates: true };
     let on_path = |name: &'static str, options| {
         let path = PathBuf::from(name);
         Program { name, path, options, gates: false }
     };
     let programs = [
-        Program { name: "proa", path: own, options: &["--"], gates: true },
-        Program { name: "proa 0.1.3", path: peer, options: &["--"], gates: true },
+        Program::own("proa", own),
+        old("proa 0.1.3", named("PROA_PEER", "target/peers/bin/proa")),
+        old("proa 0.1.3, tuned", named("PROA_PEER_TUNED", "target/peers-tuned/bin/proa")),
         on_path("tini", &["-s", "--"]),
         on_path("tini-static", &["-s", "--"]),
         on_path("dumb-init", &[]),
@@ -47,6 +52,16 @@ pub fn all() -> Vec<Program> {
 }
 
 impl Program {
+    /// This program, however it was built.
+    pub fn own(name: &'static str, path: PathBuf) -> Self {
+        Self { name, path, options: &["--"], gates: true }
+    }
+
+    /// Whether it is 0.1.3, which does nothing without an API.
+    pub fn is_old(&self) -> bool {
+        self.name.starts_with("proa 0.1.3")
+    }
+
     /// The size of its file.
     pub fn bytes(&self) -> u64 {
         let found = Command::new("sh").args(["-c", "command -v \"$0\""]).arg(&self.path).output();
@@ -57,7 +72,7 @@ impl Program {
     /// Around `command`, without the API as far as the program can.
     pub fn alone(&self, command: &[&str]) -> Command {
         let mut run = Command::new(&self.path);
-        if self.name == "proa" {
+        if self.gates && !self.is_old() {
             run.arg("--no-api");
         }
         run.args(self.options).args(command).env("RUST_LOG", "off").stdin(Stdio::null());

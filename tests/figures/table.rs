@@ -11,7 +11,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    fn of(mut values: Vec<f64>) -> Self {
+    pub fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         let last = values.len() - 1;
         Self { median: values[last / 2], p95: values[last * 95 / 100] }
@@ -31,7 +31,7 @@ pub struct Table {
 const RATIOS: [(&str, &str, &str, f64); 9] = [
     ("RSS while the child runs, kB", "RSS while the child runs, no API, kB", "tini-static", 0.7),
     ("anonymous memory, no API, kB", "anonymous memory, no API, kB", "tini-static", 2.0),
-    ("anonymous memory, kB", "anonymous memory, no API, kB", "tini-static", 3.5),
+    ("anonymous memory, kB", "anonymous memory, no API, kB", "tini-static", 2.4),
     ("size of the file, kB", "size of the file, kB", "proa 0.1.3", 0.6),
     ("ready event -> child, ms", "ready event -> child, ms", "proa 0.1.3", 1.2),
     ("child's end -> stop request, ms", "child's end -> stop request, ms", "proa 0.1.3", 1.2),
@@ -74,16 +74,32 @@ impl Table {
         cells.get(program).map(|(value, _)| *value)
     }
 
-    /// The table; a latency is "median / p95".
+    /// The table; a latency is "median / p95". The last columns are ratios of
+    /// medians.
     pub fn markdown(&self) -> String {
-        let names = ["proa", "proa 0.1.3", "tini", "tini-static", "dumb-init", "catatonit"];
-        let mut text = format!("| | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+        let known =
+            ["proa", "proa 0.1.3", "proa 0.1.3, tuned", "tini", "tini-static", "dumb-init", "catatonit"];
+        let here = |name: &&str| self.rows.iter().any(|(_, cells)| cells.contains_key(*name));
+        let names: Vec<_> = known.into_iter().filter(here).collect();
+        let ratios = ["proa 0.1.3", "tini-static"];
+        let mut text = format!(
+            "| | {} | {} |\n|---|{}\n",
+            names.join(" | "),
+            ratios.map(|peer| format!("of {peer}")).join(" | "),
+            "---|".repeat(names.len() + ratios.len())
+        );
         for (row, cells) in &self.rows {
             write!(text, "| {row} |").unwrap();
-            for name in names {
+            for name in &names {
                 match cells.get(name) {
                     Some((median, Some(p95))) => write!(text, " {median:.2} / {p95:.2} |").unwrap(),
                     Some((value, None)) => write!(text, " {value:.0} |").unwrap(),
+                    None => text.push_str(" |"),
+                }
+            }
+            for peer in ratios {
+                match self.get(row, "proa").zip(self.get(row, peer).filter(|value| *value > 0.0)) {
+                    Some((own, other)) => write!(text, " {:.2} |", own / other).unwrap(),
                     None => text.push_str(" |"),
                 }
             }
