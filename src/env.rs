@@ -14,6 +14,9 @@ pub const KUBERNETES_SERVICE_PORT: &str = "KUBERNETES_SERVICE_PORT";
 pub const POD_NAME: &str = "POD_NAME";
 /// The Pod's namespace where no token says it.
 pub const POD_NAMESPACE: &str = "POD_NAMESPACE";
+/// Where a debug build panics (`gate`, `run`, `teardown`): for tests.
+#[cfg(debug_assertions)]
+pub const TEST_PANIC: &str = "PROA_TEST_PANIC";
 /// What every option's variable begins with.
 pub const OPTION_PREFIX: &str = "PROA_";
 

@@ -2,7 +2,6 @@
 //! that knows all phases.
 
 use std::ffi::OsString;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -11,6 +10,7 @@ use tracing::{error, info, warn};
 use crate::args::{self, Stop};
 use crate::env::{Environment, ProcessEnvironment};
 use crate::exit::Exit;
+use crate::fault::guarded;
 use crate::gate::{self, GateEnd, GateReport};
 use crate::install;
 use crate::os::aside::aside;
@@ -125,7 +125,11 @@ fn command_and_after(begun: &Begun) -> Exit {
         terminated: ran.and_then(|ran| ran.terminated_at).map(|time| time.elapsed()),
     };
     let down = Instant::now();
-    let ends = guarded(|| teardown::teardown(plan, &facts, signals)).unwrap_or_default();
+    let ends = guarded(|| teardown::teardown(plan, &facts, signals)).or_else(|| {
+        // At least the requests, without what waits for an answer.
+        let facts = Facts { before: Before::Interrupted, ..facts };
+        guarded(|| teardown::teardown(plan, &facts, signals))
+    });
     // Zombies of the last moment.
     reaper::reap(None);
     info!(
@@ -133,7 +137,7 @@ fn command_and_after(begun: &Begun) -> Exit {
         gate = show(gate_took),
         run = show(run_took),
         teardown = show(down.elapsed()),
-        sidecars = ends,
+        sidecars = ends.unwrap_or_default(),
         "done"
     );
     exit
@@ -186,12 +190,6 @@ fn warn_of_unstoppable(plan: &Plan, gate: &GateReport) {
              make them native sidecars, or leave them out with --ignore-container"
         );
     }
-}
-
-/// A bug in one phase must not cost the child's exit code or the teardown;
-/// the panic itself was logged by its hook.
-fn guarded<T>(phase: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(phase)).ok()
 }
 
 fn gate_failed(why: &str) -> GateReport {

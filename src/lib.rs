@@ -17,6 +17,7 @@
 mod args;
 mod env;
 mod exit;
+mod fault;
 mod flow;
 mod gate;
 mod http;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{interval_at, sleep};
 use tracing::{debug, info};
 
+use crate::fault::inject;
 use crate::os::signals::{Signal, Signals};
 use crate::plan::Plan;
 use crate::plan::duration::show;
@@ -89,6 +90,7 @@ impl<'a> Gate<'a> {
     }
 
     async fn wait(&mut self, signals: &Signals) -> GateEnd {
+        inject("gate");
         let start = Instant::now();
         let signals = match signals.in_runtime() {
             Ok(signals) => signals,

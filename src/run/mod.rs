@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
 
+use crate::fault::{guarded, inject};
 use crate::os::reaper::{ChildEnd, reap};
 use crate::os::signals::{Signal, Signals, send};
 use crate::os::spawn::{SpawnError, spawn};
@@ -46,9 +47,17 @@ pub fn run(plan: &RunPlan, signals: &Signals) -> Result<RunReport, SpawnError> {
         pid,
         target: if plan.signal_group { -pid.as_raw() } else { pid.as_raw() },
         terminated_at: None,
+        end: None,
         quit: plan.quit_file.as_deref().map(|file| QuitFile::new(file, plan.quit_grace)),
     };
-    let end = child.wait(signals);
+    // A panic must not lose the command's code: what is known of it survives.
+    let end = loop {
+        match guarded(|| child.wait(signals)) {
+            Some(end) => break end,
+            // Of what is done again and again only this could panic for ever.
+            None => child.quit = None,
+        }
+    };
     take_back(Some(pid));
     match end {
         ChildEnd::Exited(code) => info!(code, "command ended"),
@@ -63,13 +72,15 @@ struct Child {
     /// Whom `kill(2)` gets: the child, or its negated group.
     target: i32,
     terminated_at: Option<Instant>,
+    end: Option<ChildEnd>,
     quit: Option<QuitFile>,
 }
 
 impl Child {
     fn wait(&mut self, signals: &Signals) -> ChildEnd {
         loop {
-            if let Some(end) = self.handle_all(signals) {
+            self.handle_all(signals);
+            if let Some(end) = self.end {
                 return end;
             }
             let next = self.quit.as_mut().map(|quit| quit.look(self.pid));
@@ -82,20 +93,19 @@ impl Child {
         }
     }
 
-    /// Handles what has arrived; returns the child's end once it has come.
-    fn handle_all(&mut self, signals: &Signals) -> Option<ChildEnd> {
-        let mut ended = None;
+    /// Handles what has arrived.
+    fn handle_all(&mut self, signals: &Signals) {
         while let Some(signal) = signals.take() {
             if signal == Signal::CHLD {
-                ended = reap(Some(self.pid)).or(ended);
-            } else if ended.is_none() {
+                self.end = reap(Some(self.pid)).or(self.end);
+            } else if self.end.is_none() {
                 self.forward(signal);
             }
         }
-        ended
     }
 
     fn forward(&mut self, signal: Signal) {
+        inject("run");
         if signal == Signal::TERM && self.terminated_at.is_none() {
             self.terminated_at = Some(Instant::now());
             info!(%signal, "forwarding to the command");

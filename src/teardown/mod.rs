@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
+use crate::fault::inject;
 use crate::os::signals::{AsyncSignals, Signals};
 use crate::plan::Plan;
 use crate::pod::PodView;
@@ -112,6 +113,7 @@ impl Teardown<'_> {
         let mut repeat_at = Instant::now() + REPEAT;
         let mut hurry = self.bounds.once;
         self.publish();
+        inject("teardown");
         while !self.is_over(hurry) {
             tokio::select! {
                 () = terminated(&signals) => {

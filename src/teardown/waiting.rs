@@ -15,6 +15,8 @@ pub struct Waiting {
     ignored: Vec<String>,
     /// When the stop requests went out.
     told: SystemTime,
+    /// Restarts of each sidecar by the end of the gate.
+    at_gate: BTreeMap<String, i64>,
     /// Restarts of each sidecar when it was last told.
     restarts: BTreeMap<String, i64>,
     warned: BTreeSet<String>,
@@ -50,6 +52,7 @@ impl Waiting {
             own: own.to_owned(),
             ignored: ignored.to_owned(),
             told,
+            at_gate: BTreeMap::new(),
             restarts: BTreeMap::new(),
             warned: BTreeSet::new(),
             ended: BTreeMap::new(),
@@ -57,6 +60,9 @@ impl Waiting {
         };
         let sidecars: Vec<_> = waiting.sidecars(pod).cloned().collect();
         for sidecar in sidecars {
+            if let Some(status) = &sidecar.status {
+                waiting.at_gate.insert(sidecar.name.clone(), status.restarts);
+            }
             match sidecar.ended_for_good().map(|end| end.exit_code) {
                 // Not by us, and said when the gate failed by it.
                 Some(code) => drop(waiting.ended.insert(sidecar.name, code)),
@@ -110,11 +116,13 @@ impl Waiting {
     fn was_restarted(&mut self, sidecar: &Container) -> bool {
         let Some(status) = &sidecar.status else { return false };
         let State::Running { since } = status.state else { return false };
-        let seen = self.restarts.insert(sidecar.name.clone(), status.restarts);
-        match seen {
-            Some(restarts) => status.restarts > restarts,
-            None => since.is_some_and(|since| since > self.told),
+        if let Some(told) = self.restarts.insert(sidecar.name.clone(), status.restarts) {
+            return status.restarts > told;
         }
+        // The time is the kubelet's, whose clock may have been set, so it counts
+        // only where there was a restart at all.
+        let restarted = self.at_gate.get(&sidecar.name).is_none_or(|before| status.restarts > *before);
+        restarted && since.is_some_and(|since| since > self.told)
     }
 
     fn warn_of_restart(&mut self, sidecar: &Container) -> Option<String> {
@@ -214,6 +222,13 @@ mod tests {
         let late = State::Running { since: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(101)) };
         let mut waiting = waiting(&pod(vec![sidecar("a", Policy::OnFailure, 0, running())]));
         assert_eq!(waiting.note(&pod(vec![sidecar("a", Policy::OnFailure, 1, late)])).restarted, ["a"]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_no_restart() {
+        let late = State::Running { since: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(101)) };
+        let state = pod(vec![sidecar("a", Policy::OnFailure, 2, late)]);
+        assert_eq!(waiting(&state).note(&state), News::default());
     }
 
     #[test]

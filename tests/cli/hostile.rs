@@ -220,3 +220,38 @@ fn many_signals_and_orphans_at_once_do_no_harm() {
         run.wait().assert_code(7);
     }
 }
+
+/// The wall clock is set by a day in the gate, and back by two while the
+/// command runs: no wait and no deadline is measured by it.
+#[test]
+fn a_clock_that_is_set_by_a_day_does_no_harm() {
+    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    if !std::path::Path::new(library).exists() {
+        let test = "a_clock_that_is_set_by_a_day_does_no_harm";
+        return not_run_here(test, "Debian's package libfaketime is missing");
+    }
+    let sidecar = Sidecar::good();
+    let api = Api::serving(Pod::of([Container::not_ready("proxy")]).grace(60));
+    let folder = TempDir::new();
+    let clock = folder.write("clock", "+0d");
+    let run = Proa::new().api(&api).args(["-p", &sidecar.url("/quit"), "--startup-timeout=1h"]);
+    let run = run.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &clock);
+    let run = run.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let run = run.child("on 12 exit 7").spawn();
+    run.stderr.wait_for("waiting for the sidecars");
+    api.wait_for(Verb::Watch, 1);
+    folder.write("clock", "+1d");
+    api.update(|pod| ready(pod, "proxy"));
+    run.stdout.wait_for("ready");
+    folder.write("clock", "-1d");
+    run.signal(libc::SIGUSR2);
+    sidecar.wait_for(1);
+    api.wait_for(Verb::Watch, 2);
+    api.update(|pod| terminate(pod, "proxy", 0));
+    let done = run.wait().assert_code(7);
+    let days: std::collections::BTreeSet<_> =
+        done.stderr.lines().filter(|line| line.contains("Z ")).map(|line| &line[..10]).collect();
+    assert_eq!(days.len(), 3, "{}", done.stderr);
+    assert!(done.elapsed < 20 * SECOND, "{:?}", done.elapsed);
+    assert!(!done.stderr.contains("WARN"), "{}", done.stderr);
+}

@@ -25,6 +25,7 @@ mod identity;
 mod known_sidecars;
 mod logs;
 mod odd_pods;
+mod own_faults;
 mod probes;
 mod quit_file;
 mod readme;

@@ -10,9 +10,8 @@
 //!
 //! A cell says `pass` (or a figure), or what is wrong; `-` does not apply.
 //!
-//! Not shown here: a clock that jumps (no namespace has its own wall clock;
-//! nothing in the program asks for it but log lines), and a panic inside of
-//! proa (no input is known that causes one).
+//! Not shown here but in `tests/cli`, since no peer has a counterpart: a wall
+//! clock that is set (`hostile.rs`) and a panic of proa's own (`own_faults.rs`).
 #![expect(
     unreachable_pub,
     clippy::unwrap_used,
