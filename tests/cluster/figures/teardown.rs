@@ -7,10 +7,11 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::api::Requests;
-use crate::contestants::{BOTH, Contestant, is_complete, labelled_job, list, namespace, pods, story};
+use crate::contestants::{self, BOTH, Contestant, is_complete, labelled_job, list, namespace, pods, story};
 use crate::exits::Exits;
 use crate::kube::Namespace;
 use crate::spread::{Spread, random, row, short, table};
+use crate::story::Story;
 
 const RUNS: usize = 8;
 
@@ -41,6 +42,7 @@ pub fn measure() -> String {
             }
         }
     }
+    let alone: Vec<_> = (0..RUNS).map(|run| alone(&namespace, run)).collect();
     let title = |kind: &Kind| BOTH.map(|contestant| format!("{}, {}", kind.0, contestant.title));
     let mut rows = vec![row("ms, medians", KINDS.iter().flat_map(title))];
     for (at, title) in STEPS.iter().enumerate() {
@@ -48,7 +50,29 @@ pub fn measure() -> String {
             |runs: &Vec<[f64; 6]>| short(runs.iter().map(|run| run[at]).collect::<Spread>().median());
         rows.push(row(title, columns.iter().map(median)));
     }
-    table(&rows)
+    let alone: Spread = alone.into_iter().collect();
+    format!(
+        "{}\nA Job of one container, without sidecar and wrapper: {} ms from its end to the last line, at least {}.\n",
+        table(&rows),
+        short(alone.median()),
+        short(alone.at(0.0))
+    )
+}
+
+/// What the last steps take where there is nothing to stop.
+fn alone(namespace: &Namespace, run: usize) -> f64 {
+    let name = format!("alone-{run}");
+    let script = format!("sleep 1.{:03}; say ends", random(&name) % 1000);
+    let labels = json!({"run": name});
+    let containers = [contestants::main(&["sh", "-c", &script])];
+    namespace.create(&labelled_job(&name, &labels, &containers).to_string());
+    let complete = namespace.watch(&["jobs", &format!("--selector=run={name}")], "it is complete", |job| {
+        is_complete(job).then(Timestamp::now)
+    });
+    let pod = pods(namespace, &format!("run={name}")).remove(0);
+    let log = namespace.run(&["logs", "--timestamps", pod["metadata"]["name"].as_str().unwrap()]);
+    let ends = Story::new(&pod, [("main".to_owned(), log)].into_iter()).time("main: ends");
+    complete.duration_since(ends).as_secs_f64() * 1000.0
 }
 
 /// One Pod of each contestant at a time; returns their steps.
