@@ -8,8 +8,13 @@
 #
 # The build is native to the platform it runs on; for another one: docker build --platform=linux/arm64.
 # Any image with this Rust, a C compiler and a static C library will do.
+#
+# The build context has no .git; to have `proa --version` name the commit:
+#
+#   docker build -t proa --build-arg PROA_COMMIT="$(git log -1 --abbrev=12 --format='%h, %cs')" .
 ARG RUST_IMAGE=rust:1.95.0-slim-bookworm
 FROM ${RUST_IMAGE} AS build
+ARG PROA_COMMIT=
 WORKDIR /src
 COPY . .
 # Crates and compiled dependencies are kept between builds; what is to stay must be copied out of there.

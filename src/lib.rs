@@ -33,7 +33,7 @@ mod telemetry;
 
 pub use flow::main;
 
-/// What `--version` says.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// What `--version` says: the version, and the commit where it is known.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("BUILT_FROM"));
 /// How requests name their sender.
 const USER_AGENT: &str = concat!("proa/", env!("CARGO_PKG_VERSION"));

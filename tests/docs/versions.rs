@@ -1,5 +1,7 @@
 //! Each version is said once, or is the same wherever it is said.
 
+use std::process::Command;
+
 use crate::{read, readme, root};
 
 /// The string after `key =` (or `key: `, `key=`) on the first such line.
@@ -13,10 +15,29 @@ pub fn value(text: &str, key: &str) -> String {
 #[test]
 fn the_program_and_the_lock_file_have_the_manifests_version() {
     let version = value(&read("Cargo.toml"), "version");
-    assert!(readme::proa("--version").starts_with(&format!("proa {version}")));
+    let said = readme::proa("--version");
+    let rest = said.strip_prefix(&format!("proa {version}")).unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(rest.trim_end(), commit(), "--version");
     let lock = read("Cargo.lock");
     assert!(lock.contains(&format!("name = \"proa\"\nversion = \"{version}\"")), "Cargo.lock");
     assert!(read("CHANGELOG.md").contains("## Unreleased"));
+}
+
+/// What follows the version in a build of this checkout (`build.rs`).
+fn commit() -> String {
+    if let Some(given) = option_env!("PROA_COMMIT").filter(|commit| !commit.is_empty()) {
+        return format!(" ({given})");
+    }
+    let format = "--format=%H %cs";
+    let mut log = Command::new("git");
+    log.args(["log", "-1", "--no-show-signature", format]).current_dir(root());
+    let log = Some(log).filter(|_| root().join(".git").exists()).and_then(|mut log| log.output().ok());
+    let line = log.filter(|log| log.status.success()).map(|log| String::from_utf8(log.stdout).unwrap());
+    // No checkout, or no git: the version stands alone.
+    let Some(line) = line else { return String::new() };
+    let (hash, date) = line.trim_end().split_once(' ').unwrap();
+    assert!(hash.len() >= 40 && date.len() == 10, "{line}");
+    format!(" ({}, {date})", hash.get(..12).unwrap())
 }
 
 #[test]
@@ -49,6 +70,9 @@ fn images_are_built_from_what_the_ignore_file_lets_through() {
     assert!(ignored.lines().any(|line| line == "*"));
     for path in &through {
         assert!(root().join(path).exists(), ".dockerignore lets {path} through, which does not exist");
+    }
+    for needed in ["build.rs", "src", ".cargo", "Cargo.toml", "Cargo.lock"] {
+        assert!(through.contains(&needed), ".dockerignore keeps {needed} out of the build");
     }
     let copied = value(&read("examples/sidecar.Dockerfile"), "COPY tests");
     assert!(through.contains(&format!("tests{}", copied.split(' ').next().unwrap()).as_str()));
