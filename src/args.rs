@@ -12,6 +12,11 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, ValueHint};
 
 use crate::env::{Environment, OPTION_PREFIX};
+use crate::exit::codes_in_short;
+
+/// How the variables work, for the end of `--help` and the man page.
+pub const VARIABLES_IN_SHORT: &str = "An option beats its variable. A variable of a repeatable option holds a \
+list separated by spaces or newlines. RUST_LOG sets the verbosity (info, proa=debug, off).";
 
 /// The entrypoint of the main container of a Pod that must end: waits until
 /// the sidecars are ready, runs COMMAND as a good PID 1, then tells the
@@ -22,10 +27,7 @@ use crate::env::{Environment, OPTION_PREFIX};
     version = crate::VERSION,
     max_term_width = 100,
     override_usage = "proa [OPTIONS] [--] COMMAND [ARG]...",
-    after_help = "An option beats its variable. A variable of a repeatable option holds a list \
-separated by spaces or newlines. RUST_LOG sets the verbosity (info, proa=debug, off).\n\n\
-Exit codes: COMMAND's own; 128 + n if it died of signal n, or signal n came before it was started; \
-126 / 127 COMMAND is not executable / was not found; 125 proa failed; 2 usage."
+    after_help = format!("{VARIABLES_IN_SHORT}\n\n{}", codes_in_short())
 )]
 pub struct Args {
     /// GET this URL at teardown (repeatable)

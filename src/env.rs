@@ -20,6 +20,19 @@ pub const TEST_PANIC: &str = "PROA_TEST_PANIC";
 /// What every option's variable begins with.
 pub const OPTION_PREFIX: &str = "PROA_";
 
+/// What users are told of the variables that are no option's.
+pub const VARIABLES: [(&str, &str); 5] = [
+    (
+        RUST_LOG,
+        "Verbosity of the log: a level (off, error, warn, info, debug) for proa, or target=level, \
+         separated by commas. One that cannot be read counts as info.",
+    ),
+    (POD_NAME, "Name of our Pod, where neither --pod nor the service account's token says it."),
+    (POD_NAMESPACE, "Namespace of our Pod, where neither --namespace nor the token says it."),
+    (KUBERNETES_SERVICE_HOST, "Address of the API server; the kubelet sets it in every container."),
+    (KUBERNETES_SERVICE_PORT, "Port of the API server; the kubelet sets it too."),
+];
+
 /// Where variables come from: the process's environment, or a test's table.
 pub trait Environment {
     /// The variable's value as bytes, if it is set and not empty.

@@ -3,6 +3,35 @@
 use crate::os::reaper::ChildEnd;
 use crate::os::signals::Signal;
 
+/// What users are told of exit codes: the code, when it is returned, and the
+/// same in a few words. `--help`, the man page and the README's table are
+/// made of these rows, or held against them by a test.
+pub const CODES: [(&str, &str, &str); 6] = [
+    ("the command's own, 0 to 255", "it exited", "COMMAND's own"),
+    (
+        "128 + n",
+        "it died of signal n; or signal n came before it was started; 143 also where the Pod was deleted before",
+        "if it died of signal n, or signal n came before it was started",
+    ),
+    ("127", "the command was not found", "COMMAND was not found"),
+    ("126", "the command is not executable", "COMMAND is not executable"),
+    (
+        "125",
+        "proa failed: the gate timed out, a sidecar ended for good before it was ready, the API refused",
+        "proa failed",
+    ),
+    ("2", "an option is wrong; one line on stderr says which, and what is expected", "usage"),
+];
+
+/// [`CODES`] in one sentence, for `--help`.
+pub fn codes_in_short() -> String {
+    let parts = CODES.map(|(code, _, short)| match code.chars().next() {
+        Some('0'..='9') => format!("{code} {short}"),
+        _ => short.to_owned(),
+    });
+    format!("Exit codes: {}.", parts.join("; "))
+}
+
 /// The end of the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -68,5 +97,16 @@ mod tests {
         ] {
             assert_eq!(exit.code(), code, "{exit:?}");
         }
+    }
+
+    #[test]
+    fn users_are_told_of_each_code_of_our_own() {
+        for exit in [Exit::NotFound, Exit::NotExecutable, Exit::Failed, Exit::Usage] {
+            let code = exit.code().to_string();
+            let rows = CODES.iter().filter(|(told, ..)| *told == code).count();
+            assert_eq!(rows, 1, "{exit:?}");
+        }
+        let deleted = Exit::PodDeleted.code().to_string();
+        assert!(CODES.iter().any(|(code, when, _)| *code == "128 + n" && when.contains(&deleted)));
     }
 }

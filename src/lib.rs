@@ -22,6 +22,8 @@ mod flow;
 mod gate;
 mod http;
 mod install;
+#[doc(hidden)]
+pub mod internals;
 pub mod os;
 mod plan;
 mod pod;

@@ -6,10 +6,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     clippy::disallowed_methods,
-    reason = "a test may stop, read the environment and run a program"
+    reason = "a test may stop, speak, read the environment and run a program"
 )]
 
+mod assets;
 mod commands;
 mod paths;
 mod readme;

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::process::Command;
 
+use proa::internals::CODES;
+
 use crate::{read, root, sources};
 
 /// Every option, each with a variable of its own.
@@ -138,13 +140,32 @@ fn options_in_documents_exist() {
 #[test]
 fn the_exit_codes_are_those_of_the_code() {
     let readme = read("README.md");
-    let source = read("src/exit.rs");
-    for (variant, code) in [("NotFound", "127"), ("NotExecutable", "126"), ("Failed", "125"), ("Usage", "2")]
-    {
-        assert!(source.contains(&format!("Self::{variant} => {code},")), "src/exit.rs: {variant}");
-        assert!(readme.contains(&format!("\n| {code} | ")), "README.md: {code}");
+    let (_, rest) = readme.split_once("\n| code | when |\n| --- | --- |\n").unwrap();
+    let table: Vec<_> = rest.lines().take_while(|line| line.starts_with('|')).collect();
+    let expected: Vec<_> = CODES.iter().map(|(code, when, _)| format!("| {code} | {when} |")).collect();
+    assert_eq!(table, expected, "README.md");
+    let help = proa("--help").split_whitespace().collect::<Vec<_>>().join(" ");
+    for (code, _, short) in CODES {
+        let told = if short.contains("own") { short.to_owned() } else { format!("{code} {short}") };
+        assert!(help.contains(&told), "--help does not say: {told}");
     }
-    assert!(readme.contains("\n| 128 + n | "));
+}
+
+#[test]
+fn signals_and_exit_codes_agree() {
+    let signals = read("docs/signals.md");
+    let (_, rest) = signals.split_once("\n| what happened | exit code |\n|---|---|\n").unwrap();
+    let rows: Vec<_> = rest.lines().take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 5, "docs/signals.md: the table was not found");
+    for row in rows {
+        let code = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        // Words of the command's own code, and the runtime's after a SIGKILL.
+        let told = code.contains("its code") || code.contains("the command's") || code.contains("runtime");
+        assert!(told || CODES.iter().any(|(known, ..)| *known == code), "docs/signals.md: {code:?}");
+    }
+    for (code, ..) in CODES.iter().filter(|(code, ..)| code.starts_with("12")) {
+        assert!(signals.contains(&format!(" | {code} |\n")), "docs/signals.md does not name {code}");
+    }
 }
 
 #[test]
