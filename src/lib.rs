@@ -20,12 +20,14 @@ mod exit;
 mod fault;
 mod flow;
 mod gate;
+#[expect(missing_docs, reason = "outside it is for the tests alone")]
 mod http;
 mod install;
 #[doc(hidden)]
 pub mod internals;
 pub mod os;
 mod plan;
+#[expect(missing_docs, reason = "outside it is for the tests alone")]
 mod pod;
 mod run;
 mod runtime;

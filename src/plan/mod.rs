@@ -343,16 +343,23 @@ fn path(option: &str, text: &OsStr) -> Checked<PathBuf> {
     if text.is_empty() { mistake(option, text, "a path") } else { Ok(PathBuf::from(text)) }
 }
 
-/// A Pod's, namespace's or container's name: it becomes part of an API path.
 fn label(option: &str, text: &OsStr) -> Checked<String> {
-    let allowed =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     match text.to_str() {
-        Some(name) if !name.is_empty() && name.len() <= 253 && name.bytes().all(allowed) => {
-            Ok(name.to_owned())
-        }
+        Some(name) if is_name(name) => Ok(name.to_owned()),
         _ => mistake(option, text, "a Kubernetes name: lower-case letters, digits, '-' and '.'"),
     }
+}
+
+/// A Pod's, namespace's or container's name (RFC 1123, as Kubernetes reads
+/// it): it becomes part of an API path, where `..` would lead elsewhere.
+pub fn is_name(text: &str) -> bool {
+    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let part = |part: &str| {
+        let ends =
+            part.bytes().next().is_some_and(alphanumeric) && part.bytes().last().is_some_and(alphanumeric);
+        ends && part.bytes().all(|byte| alphanumeric(byte) || byte == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(part)
 }
 
 /// The first choice is the default.

@@ -31,6 +31,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::document::{PodDocument, PodListDocument};
+use super::events::Events;
 use super::identity::PodName;
 use crate::plan::IdentityPlan;
 
@@ -44,7 +45,7 @@ const WATCH_SECONDS: u32 = 40;
 /// One that says nothing for longer is dead without a word.
 const SILENCE: Duration = Duration::from_secs(50);
 /// etcd holds objects of 1.5 MiB; this leaves room, yet is a bound.
-const LARGEST: usize = 8 << 20;
+pub(super) const LARGEST: usize = 8 << 20;
 
 /// Why an answer is none.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ impl std::fmt::Display for ApiError {
 
 type ApiResult<T> = Result<T, ApiError>;
 
-fn garbage(what: impl Into<anyhow::Error>) -> ApiError {
+pub(super) fn garbage(what: impl Into<anyhow::Error>) -> ApiError {
     ApiError::Garbage(format!("{:#}", what.into()))
 }
 
@@ -147,7 +148,7 @@ impl ApiClient {
         let (path, selector) = (&self.path, self.selector());
         let options = format!("watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}");
         let answer = self.send(&format!("{path}?{selector}&{options}{since}")).await?;
-        Ok(Watch { body: answer.into_body(), buffer: Vec::new(), scanned: 0 })
+        Ok(Watch { body: answer.into_body(), events: Events::default() })
     }
 
     fn selector(&self) -> String {
@@ -236,12 +237,10 @@ async fn collect(mut body: Incoming) -> ApiResult<Vec<u8>> {
     Ok(bytes)
 }
 
-/// An open watch: one JSON document a line.
+/// An open watch.
 pub struct Watch {
     body: Incoming,
-    buffer: Vec<u8>,
-    /// How much of `buffer` is known to hold no line end.
-    scanned: usize,
+    events: Events,
 }
 
 impl Watch {
@@ -252,37 +251,20 @@ impl Watch {
     /// [`ApiError`]; the watch is of no more use then.
     pub async fn next(&mut self) -> ApiResult<Option<WatchEvent<PodDocument>>> {
         loop {
-            if let Some(line) = self.line() {
-                if line.iter().all(u8::is_ascii_whitespace) {
-                    continue;
-                }
-                return serde_json::from_slice(&line).map(Some).map_err(garbage);
-            }
-            if self.buffer.len() > LARGEST {
-                return Err(ApiError::Garbage(format!("an event longer than {LARGEST} bytes")));
+            if let Some(event) = self.events.take()? {
+                return Ok(Some(event));
             }
             let Ok(frame) = timeout(SILENCE, self.body.frame()).await else { return Ok(None) };
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
-                        self.buffer.extend_from_slice(&data);
+                        self.events.push(&data);
                     }
                 }
                 Some(Err(error)) => return Err(unreachable(error)),
-                None if self.buffer.is_empty() => return Ok(None),
+                None if self.events.is_empty() => return Ok(None),
                 None => return Err(ApiError::Garbage("an event without its end".to_owned())),
             }
         }
-    }
-
-    fn line(&mut self) -> Option<Vec<u8>> {
-        let fresh = self.buffer.get(self.scanned..).unwrap_or_default();
-        let Some(end) = fresh.iter().position(|byte| *byte == b'\n') else {
-            self.scanned = self.buffer.len();
-            return None;
-        };
-        let rest = self.buffer.split_off(self.scanned + end + 1);
-        self.scanned = 0;
-        Some(std::mem::replace(&mut self.buffer, rest))
     }
 }

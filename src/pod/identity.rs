@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use super::PodView;
-use crate::plan::IdentityPlan;
+use crate::plan::{IdentityPlan, is_name};
 
 /// Everything that may know a name.
 #[derive(Clone, Debug, Default)]
@@ -118,17 +118,13 @@ pub fn container(option: Option<&String>, mounted: Option<&String>, pod: &PodVie
 }
 
 fn first<const N: usize>(candidates: [(&Option<String>, &'static str); N]) -> Option<Named> {
-    let usable = |name: &&String| {
-        let allowed =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
-        !name.is_empty() && name.bytes().all(allowed)
-    };
+    let usable = |name: &&String| is_name(name);
     let found = candidates.into_iter().find_map(|(name, from)| Some((name.as_ref().filter(usable)?, from)));
     found.map(|(name, from)| Named { name: name.clone(), from })
 }
 
 /// Decodes the payload of a JSON Web Token (RFC 7519, section 3).
-fn claims(token: &str) -> Claims {
+pub fn claims(token: &str) -> Claims {
     #[derive(Deserialize)]
     struct Payload {
         #[serde(rename = "kubernetes.io")]
@@ -156,7 +152,7 @@ fn claims(token: &str) -> Claims {
 /// the fourth field of `mountinfo` is that path within its file system, the
 /// fifth the mount point (`proc_pid_mountinfo(5)`). The usual mount point
 /// counts first: a volume's `subPath` may look alike.
-fn container_of_mount(mountinfo: &str) -> Option<String> {
+pub fn container_of_mount(mountinfo: &str) -> Option<String> {
     let mounts = || {
         mountinfo.lines().filter_map(|line| {
             let mut fields = line.split(' ');
@@ -228,8 +224,10 @@ mod tests {
         assert_eq!(name(&sources), "a");
         Arc::make_mut(&mut sources.plan).pod = None;
         assert_eq!(name(&sources), "b");
-        sources.claims.pod = some("../secrets");
-        assert_eq!(name(&sources), "c");
+        for path in ["../secrets", "..", "a..b", "-a", "a/b", ""] {
+            sources.claims.pod = some(path);
+            assert_eq!(name(&sources), "c", "{path:?}");
+        }
         Arc::make_mut(&mut sources.plan).pod_variable = None;
         assert_eq!(name(&sources), "d");
         sources.host_name = None;

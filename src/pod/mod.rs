@@ -5,6 +5,7 @@
 pub mod access;
 pub mod client;
 pub mod document;
+pub mod events;
 pub mod identity;
 mod parse;
 pub mod probe;

@@ -27,6 +27,7 @@ const MISTAKES: &[(&[&str], &[&str])] = &[
     (&["--stop-sidecars", "never"], &["stop-sidecars", "never", "auto", "always"]),
     (&["--log-format", "xml"], &["log-format", "xml", "text", "json"]),
     (&["--pod", "../secrets"], &["pod", "../secrets"]),
+    (&["--pod", ".."], &["pod", "..", "Kubernetes name"]),
     (&["--namespace", "UPPER"], &["namespace", "UPPER"]),
     (&["--container", "a b"], &["container", "a b"]),
     (&["--no-such-option"], &["--no-such-option"]),
