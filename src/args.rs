@@ -217,8 +217,10 @@ fn stop(error: &clap::Error) -> Stop {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Print(text),
         _ => {
-            let line = text.lines().next().unwrap_or_default();
-            Stop::Mistake(format!("{}; see proa --help", line.trim_start_matches("error: ")))
+            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            // It quotes what was typed, which may be anything.
+            let line = line.replace(char::is_control, "\u{fffd}");
+            Stop::Mistake(format!("{line}; see proa --help"))
         }
     }
 }

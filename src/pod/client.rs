@@ -61,11 +61,16 @@ pub enum ApiError {
 impl std::fmt::Display for ApiError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Status { code, message, .. } => write!(out, "{code}: {message}"),
-            Self::Garbage(what) => write!(out, "the answer is not our Pod: {what}"),
+            Self::Status { code, message, .. } => write!(out, "{code}: {}", short(message)),
+            Self::Garbage(what) => write!(out, "the answer is not our Pod: {}", short(what)),
             Self::Unreachable(error) => write!(out, "{error:#}"),
         }
     }
+}
+
+/// The server's words are quoted in log lines, and may be megabytes.
+fn short(words: &str) -> &str {
+    words.get(..words.floor_char_boundary(1024)).unwrap_or_default()
 }
 
 type ApiResult<T> = Result<T, ApiError>;

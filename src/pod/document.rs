@@ -65,7 +65,7 @@ pub struct ContainerSpec {
 /// `v1.EnvVar`, of which only a plain value concerns us.
 #[derive(Clone, Debug, Deserialize)]
 pub struct EnvVar {
-    pub name: String,
+    pub name: Option<String>,
     pub value: Option<String>,
 }
 

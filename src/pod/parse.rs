@@ -72,7 +72,7 @@ fn container(pod: Policy, native: bool, spec: ContainerSpec) -> Container {
             .env
             .unwrap_or_default()
             .into_iter()
-            .filter_map(|v| Some((v.name, v.value?)))
+            .filter_map(|v| Some((v.name?, v.value?)))
             .collect(),
         ports: ports.collect(),
         native,

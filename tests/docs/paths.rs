@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::{read, root, sources};
 
-const FOLDERS: &[&str] = &["src/", "tests/", "docs/", "examples/", "benches/", ".ci/", ".cargo/"];
+const FOLDERS: &[&str] = &["src/", "tests/", "docs/", "examples/", "benches/", "fuzz/", ".ci/", ".cargo/"];
 
 fn is_markdown(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension == "md")
@@ -23,7 +23,8 @@ fn documents() -> Vec<String> {
 fn paths<'a>(text: &'a str, folders: &'a [&str]) -> impl Iterator<Item = &'a str> {
     let words = text.split(|c: char| c.is_whitespace() || "`()[]<>\"'=,;|".contains(c));
     let trimmed = words.map(|word| word.trim_end_matches(['.', ':', '/']));
-    trimmed.filter(|word| folders.iter().any(|folder| word.starts_with(folder)))
+    // `{{…}}` is for the reader of a justfile or a workflow to fill in.
+    trimmed.filter(|word| !word.contains("{{") && folders.iter().any(|folder| word.starts_with(folder)))
 }
 
 #[track_caller]
