@@ -61,6 +61,9 @@ fn one_rust_for_all() {
     let least = value(&read("Cargo.toml"), "rust-version");
     let number = |text: &str| -> Vec<u32> { text.split('.').map(|part| part.parse().unwrap()).collect() };
     assert!(number(&least) <= number(&rust), "rust-version {least} is above {rust}");
+    // Clippy takes Cargo.toml's unless it is told another one; CI builds with it.
+    assert!(!read("clippy.toml").lines().any(|line| line.starts_with("msrv")), "clippy.toml has its own");
+    assert!(read(".ci/run").contains("least=$(sed -n 's/^rust-version = "), ".ci/run does not check {least}");
 }
 
 #[test]
