@@ -9,6 +9,7 @@ use crate::{read, root};
 const RUN_BY: &[(&str, &str, &str)] = &[
     ("cargo run --example demo", ".ci/run", "cargo run --quiet --example demo"),
     ("cargo test", ".ci/run", "step 'tests' cargo test\n"),
+    ("cargo run --example assets -- DIR", ".ci/release", "run --quiet --example assets -- "),
     ("cargo static", ".ci/run", "step 'static binary' cargo static\n"),
     ("cargo test --test figures", ".ci/run", "cargo test --test figures -- "),
     (

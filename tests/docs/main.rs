@@ -20,6 +20,7 @@ mod sidecars;
 mod tests_named;
 mod tools;
 mod versions;
+mod workflows;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::{read, root, sources};
 
-const FOLDERS: &[&str] = &["src/", "tests/", "docs/", "examples/", "benches/", "fuzz/", ".ci/", ".cargo/"];
+const FOLDERS: &[&str] =
+    &["src/", "tests/", "docs/", "examples/", "benches/", "fuzz/", ".ci/", ".cargo/", ".github/"];
 
 fn is_markdown(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|extension| extension == "md")
@@ -39,7 +40,8 @@ fn assert_exists(document: &str, path: &str) {
 #[test]
 fn paths_in_documents_exist() {
     let files = ["Dockerfile", "examples/Dockerfile", "examples/sidecar.Dockerfile", "skaffold.yaml"];
-    let more = ["justfile", ".ci/run", "flake.nix", "Cargo.toml"].iter().chain(&files);
+    let ci = [".ci/run", ".ci/release", ".github/workflows/ci.yml", ".github/workflows/release.yml"];
+    let more = ["justfile", "flake.nix", "Cargo.toml"].iter().chain(&files).chain(&ci);
     for document in documents().iter().map(String::as_str).chain(more.copied()) {
         for path in paths(&read(document), FOLDERS) {
             assert_exists(document, path);
