@@ -134,7 +134,7 @@ fn may_be_null(pointer: &str) -> bool {
 }
 
 proptest! {
-    #![proptest_config(config(500))]
+    #![proptest_config(config(200))]
 
     #[test]
     fn a_field_that_is_null_or_missing_leaves_a_pod((document, pointer) in place()) {
