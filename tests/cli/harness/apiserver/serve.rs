@@ -23,6 +23,7 @@ const JSON: [(&str, &str); 2] =
 /// Serves a connection until either side has had enough.
 pub fn connection(shared: &Shared, stream: TcpStream, number: usize, ask: bool) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let began = Instant::now();
     let fault = shared.world.lock().unwrap().fault(Verb::Connect);
     let shown = match fault {
         Some(Fault::Deaf) => return hold(shared, &stream),
@@ -35,7 +36,8 @@ pub fn connection(shared: &Shared, stream: TcpStream, number: usize, ask: bool) 
     let tls = ServerConnection::new(pki().server(shown, ask)).map_err(io::Error::other)?;
     let mut input = BufReader::new(StreamOwned::new(tls, stream));
     while let Some(asked) = read_request(&mut input)? {
-        if !answer(shared, &asked, number, input.get_mut())? {
+        // One that was idle when all were cut is dead, too.
+        if is_cut(shared, began) || !answer(shared, &asked, number, input.get_mut())? {
             break;
         }
     }
@@ -257,7 +259,7 @@ fn start(shared: &Arc<Shared>, stream: TcpStream, ask: bool) {
     });
 }
 
-/// Whether a watch that began then is to be cut.
+/// Whether a watch or a connection that began then is to be cut.
 pub fn is_cut(shared: &Shared, began: Instant) -> bool {
     let world = shared.world.lock().unwrap();
     world.stopped || world.cut.is_some_and(|cut| cut > began)
