@@ -86,8 +86,10 @@ fn links_lead_somewhere() {
             }
             let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
             assert!(root().join(folder).join(path).exists(), "{document}: {target} leads nowhere");
-            let slug =
-                |heading: &str| heading.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+            let slug = |heading: &str| {
+                let words = heading.trim_start_matches(['#', ' ']).to_lowercase().replace(' ', "-");
+                words.replace(|c: char| !c.is_alphanumeric() && !['-', '_'].contains(&c), "")
+            };
             let there = text.lines().any(|line| line.starts_with('#') && slug(line) == anchor);
             assert!(anchor.is_empty() || there, "{document}: there is no heading for {target}");
         }
