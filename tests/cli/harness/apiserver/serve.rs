@@ -129,7 +129,7 @@ fn serve(
             drop(world);
             document(&list, fault, out)
         }
-        Verb::Watch => watch(shared, query, found, fault, out),
+        Verb::Watch => watch(shared, query, found, fault, asked.at, out),
         _ => refuse(shared, asked, 404, &[], out),
     }
 }

@@ -9,15 +9,16 @@ use super::serve::{Secure, client_left, endless, in_pieces, is_cut, parameter, r
 use super::world::{Change, Fault, Shared, Verb, World};
 use crate::harness::http::{head, write_chunk};
 
-/// Streams changes; false where the connection ends with it.
+/// Streams changes to a request that came when it `began`; false where the
+/// connection ends with it.
 pub fn watch(
     shared: &Shared,
     query: &str,
     found: bool,
     fault: Option<&Fault>,
+    began: Instant,
     out: &mut Secure,
 ) -> io::Result<bool> {
-    let began = Instant::now();
     let from = parameter(query, "resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
     let seconds = parameter(query, "timeoutSeconds").and_then(|text| text.parse().ok());
     let mut deadline = seconds.map(|seconds| began + Duration::from_secs(seconds));
