@@ -1,6 +1,7 @@
 //! Giving memory back for the long wait for the child: the heap's free pages,
-//! the stack that earlier phases dirtied, and the executable's own clean
-//! pages, which come back from the page cache when they are needed.
+//! and the executable's own clean pages, which come back from the page cache
+//! when they are needed. The stack of earlier phases has gone with its thread
+//! (`aside.rs`).
 
 use std::os::fd::RawFd;
 
