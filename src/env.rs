@@ -14,6 +14,9 @@ pub const KUBERNETES_SERVICE_PORT: &str = "KUBERNETES_SERVICE_PORT";
 pub const POD_NAME: &str = "POD_NAME";
 /// The Pod's namespace where no token says it.
 pub const POD_NAMESPACE: &str = "POD_NAMESPACE";
+/// How `proa` tells itself, started afresh while the command runs, where it
+/// has left what it knows: `PID:DESCRIPTOR`.
+pub const LEFT: &str = "PROA_LEFT";
 /// Where a debug build panics (`gate`, `run`, `teardown`): for tests.
 #[cfg(debug_assertions)]
 pub const TEST_PANIC: &str = "PROA_TEST_PANIC";

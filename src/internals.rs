@@ -6,7 +6,7 @@ pub use crate::env::{Environment, OPTION_PREFIX, VARIABLES};
 pub use crate::exit::CODES;
 pub use crate::http::{Ask, HttpError, Sender};
 pub use crate::plan::url::{Address, HttpUrl};
-pub use crate::plan::{IdentityPlan, Task, UsageError, duration, is_name, plan};
+pub use crate::plan::{IdentityPlan, Plan, Task, UsageError, duration, is_name, plan};
 pub use crate::pod::client::ApiError;
 pub use crate::pod::document::PodDocument;
 pub use crate::pod::events::Events;

@@ -25,6 +25,7 @@ mod http;
 mod install;
 #[doc(hidden)]
 pub mod internals;
+mod kept;
 pub mod os;
 mod plan;
 #[expect(missing_docs, reason = "outside it is for the tests alone")]

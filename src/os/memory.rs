@@ -1,7 +1,6 @@
 //! Giving memory back for the long wait for the child: the heap's free pages,
-//! and the executable's own clean pages, which come back from the page cache
-//! when they are needed. The stack of earlier phases has gone with its thread
-//! (`aside.rs`).
+//! the stack that was needed before, and the executable's own clean pages,
+//! which come back from the page cache when they are needed.
 
 use std::os::fd::RawFd;
 
@@ -13,31 +12,36 @@ type Range = (usize, usize);
 /// Segments of an executable that are looked at; ours has two that count.
 const MOST: usize = 8;
 
-/// Gives back what can be spared, then sleeps until one of `descriptors` is
-/// readable.
+/// Deeper than any phase needs. The kernel puts nothing so close below a stack
+/// (`mmap_base`: 128 MiB at least).
+const STACK: usize = 1024 * 1024;
+
+/// Gives back what can be spared, then sleeps until `descriptor` is readable.
 ///
 /// One function does both, by one C function, so that nothing but their two
 /// pages (with the kernel's fault-around: 64 kB each) comes back to sleep.
 #[expect(unsafe_code, reason = "madvise on our own image; nothing safe does that")]
 #[inline(never)]
-pub fn sleep_small(descriptors: &[RawFd]) {
-    let mut polled = [libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 }; 2];
-    for (place, descriptor) in polled.iter_mut().zip(descriptors) {
-        place.fd = *descriptor;
-    }
+pub fn sleep_small(descriptor: RawFd) {
+    let mut polled = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
     #[cfg(target_env = "gnu")]
     // SAFETY: takes an integer; frees only what the allocator owns and nobody uses.
     unsafe {
         libc::malloc_trim(0);
     }
+    let page = page_size();
     let clean = clean_segments();
     for (address, length) in clean {
         // SAFETY: MADV_DONTNEED on a private, unwritten file mapping loses
         // nothing: the next access reads the same bytes from the file.
         unsafe { libc::syscall(libc::SYS_madvise, address, length, libc::MADV_DONTNEED) };
     }
-    // SAFETY: `polled` is an array of two; null is no timeout and no mask.
-    unsafe { libc::syscall(libc::SYS_ppoll, &raw mut polled, polled.len(), 0_usize, 0_usize, 0_usize) };
+    // One page below our own frame is left for the calls from here.
+    let unused = (&raw const polled).addr() / page * page - page;
+    // SAFETY: nothing lives in the stack below the innermost frame.
+    unsafe { libc::syscall(libc::SYS_madvise, unused - STACK, STACK, libc::MADV_DONTNEED) };
+    // SAFETY: `polled` is one record; null is no timeout and no mask.
+    unsafe { libc::syscall(libc::SYS_ppoll, &raw mut polled, 1_usize, 0_usize, 0_usize, 0_usize) };
 }
 
 /// The read-only parts of the executable (and, in a dynamic build, of each

@@ -3,9 +3,10 @@
 //!
 //! This folder is the only place with `unsafe`. A test greps for that.
 
+pub mod afresh;
 pub mod args;
-pub mod aside;
 pub mod memory;
+pub mod moment;
 pub mod reaper;
 pub mod signals;
 pub mod spawn;

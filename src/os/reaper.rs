@@ -4,11 +4,12 @@
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use super::signals::Signal;
 
 /// How a process ended, read from its wait status (`wait(2)`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChildEnd {
     /// It called `exit` with this status.
     Exited(u8),

@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::getpid;
+use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -34,7 +35,7 @@ const LAST: i32 = 64;
 
 /// The number of a signal, 1 to 64; real-time signals included, which nix's
 /// enum lacks.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Signal(i32);
 
 impl Signal {
@@ -195,11 +196,9 @@ impl Signals {
         poll(&mut set, limit) != Ok(0)
     }
 
-    /// Sleeps until a signal has arrived or `other` is readable, on as little
-    /// memory as possible.
-    pub fn wait_small(&self, other: Option<BorrowedFd<'_>>) {
-        let own = self.descriptor.as_raw_fd();
-        super::memory::sleep_small(&[own, other.map_or(-1, |other| other.as_raw_fd())]);
+    /// Sleeps until a signal has arrived, on as little memory as possible.
+    pub fn wait_small(&self) {
+        super::memory::sleep_small(self.descriptor.as_raw_fd());
     }
 
     /// The same stream for a phase that has a runtime; made inside of it and

@@ -8,8 +8,9 @@ pub mod url;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::args::Args;
 use crate::env::{Environment, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, POD_NAME, POD_NAMESPACE};
@@ -20,12 +21,15 @@ use url::{Address, HttpUrl};
 /// Where the kubelet mounts the service account.
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// Everything that a run needs to know.
-#[derive(Clone, Debug)]
+/// Everything that a run needs to know. What only matters before the command
+/// runs is not carried over to a fresh start (see [`crate::kept`]).
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// What the user said about who we are.
-    pub identity: Arc<IdentityPlan>,
+    #[serde(skip)]
+    pub identity: IdentityPlan,
     /// When the command may start.
+    #[serde(skip)]
     pub gate: GatePlan,
     /// What runs, and how.
     pub run: RunPlan,
@@ -36,13 +40,15 @@ pub struct Plan {
     /// `--sidecars auto`: known sidecars are treated as their documentation says.
     pub know_sidecars: bool,
     /// Secrets that known sidecars want in a header: variable and value.
-    pub secrets: Vec<(&'static str, String)>,
+    pub secrets: Vec<(String, String)>,
     /// Containers that neither the gate nor teardown looks at.
     pub ignored: Vec<String>,
+    /// `--log-format`.
+    pub log_format: LogFormat,
 }
 
 /// Sources for names and the API server, in the user's words.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct IdentityPlan {
     /// `--pod`.
     pub pod: Option<String>,
@@ -61,7 +67,7 @@ pub struct IdentityPlan {
 }
 
 /// The gate's part.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GatePlan {
     /// Probes that the user asked for.
     pub probes: Vec<ReadyProbe>,
@@ -83,9 +89,10 @@ pub enum ReadyProbe {
 }
 
 /// The command's part.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunPlan {
     /// Command and arguments, byte for byte.
+    #[serde(skip)]
     pub argv: Vec<CString>,
     /// `--signal-group`.
     pub signal_group: bool,
@@ -96,7 +103,7 @@ pub struct RunPlan {
 }
 
 /// Teardown's part.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TeardownPlan {
     /// What the user asked for, in the order of the options.
     pub actions: Vec<Action>,
@@ -109,7 +116,7 @@ pub struct TeardownPlan {
 }
 
 /// One thing to do at teardown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Send a request without a body.
     Http(Method, HttpUrl),
@@ -122,7 +129,7 @@ pub enum Action {
 }
 
 /// The method of a stop request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Method {
     /// GET.
     Get,
@@ -189,7 +196,7 @@ pub fn plan(args: &Args, env: &impl Environment) -> Checked<Task> {
         probe_sidecars: choice("probe-sidecars", args.probe_sidecars.as_deref(), auto_off)?,
         timeout: (startup > Duration::ZERO).then_some(startup),
     };
-    let identity = Arc::new(identity(args, env)?);
+    let identity = identity(args, env)?;
     let ignored = args.ignore_container.iter().map(|name| label("ignore-container", name));
     let ignored = ignored.collect::<Checked<_>>()?;
     let know_sidecars = choice("sidecars", args.sidecars.as_deref(), auto_off)?;
@@ -218,15 +225,16 @@ pub fn plan(args: &Args, env: &impl Environment) -> Checked<Task> {
         know_sidecars,
         secrets: secrets(env),
         ignored,
+        log_format: log_format(args)?,
     })))
 }
 
 /// The kubelet's default grace period (`terminationGracePeriodSeconds`).
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 
-fn secrets(env: &impl Environment) -> Vec<(&'static str, String)> {
+fn secrets(env: &impl Environment) -> Vec<(String, String)> {
     let variables = crate::sidecars::TABLE.iter().filter_map(|row| row.header).map(|(_, variable)| variable);
-    variables.filter_map(|variable| Some((variable, env.text(variable)?))).collect()
+    variables.filter_map(|variable| Some((variable.to_owned(), env.text(variable)?))).collect()
 }
 
 fn actions(args: &Args) -> Checked<Vec<Action>> {

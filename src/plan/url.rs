@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use hyper::http::uri::PathAndQuery;
+use serde::{Deserialize, Serialize};
 
 /// What a URL looks like, for the error message.
 pub const EXPECTED: &str = "a URL such as http://localhost:15020/quitquitquit";
@@ -12,7 +13,7 @@ pub const EXPECTED: &str = "a URL such as http://localhost:15020/quitquitquit";
 pub const EXPECTED_ADDRESS: &str = "HOST:PORT such as localhost:5432 or [::1]:5432";
 
 /// A host and port to connect to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Address {
     /// A name or an IP address, IPv6 without brackets.
     pub host: String,
@@ -44,7 +45,7 @@ impl fmt::Display for Address {
 }
 
 /// An `http` or `https` URL. Its `Display` and `Debug` leave credentials out.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HttpUrl {
     /// Whether TLS is spoken.
     pub https: bool,

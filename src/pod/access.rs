@@ -1,8 +1,7 @@
 //! Is there an API to talk to, and as whom?
 
-use std::sync::Arc;
-
 use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::PodView;
@@ -11,9 +10,9 @@ use super::identity::{self, Named, PodName, Sources};
 use crate::plan::{IdentityPlan, Plan};
 
 /// What gate and teardown need to follow our Pod.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Access {
-    pub identity: Arc<IdentityPlan>,
+    pub identity: IdentityPlan,
     pub name: PodName,
     /// The container whose termination log is mounted here: ours.
     pub mounted: Option<String>,
@@ -36,7 +35,7 @@ impl Access {
         } else {
             let sources = Sources::gather(identity);
             let name = sources.pod_name()?;
-            return Ok(Some(Self { identity: Arc::clone(identity), name, mounted: sources.mounted }));
+            return Ok(Some(Self { identity: identity.clone(), name, mounted: sources.mounted }));
         };
         if plan.gate.probes.is_empty() {
             bail!(

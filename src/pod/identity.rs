@@ -3,12 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::PodView;
 use crate::plan::{IdentityPlan, is_name};
@@ -16,7 +15,7 @@ use crate::plan::{IdentityPlan, is_name};
 /// Everything that may know a name.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    pub plan: Arc<IdentityPlan>,
+    pub plan: IdentityPlan,
     pub claims: Claims,
     /// First label of the host name.
     pub host_name: Option<String>,
@@ -35,14 +34,15 @@ pub struct Claims {
 }
 
 /// A name, and where it came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     pub name: String,
+    #[serde(skip)]
     pub from: &'static str,
 }
 
 /// Our Pod's name and namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodName {
     pub pod: Named,
     pub namespace: Named,
@@ -50,7 +50,7 @@ pub struct PodName {
 
 impl Sources {
     /// Reads the files and the host name; what cannot be read knows nothing.
-    pub fn gather(plan: &Arc<IdentityPlan>) -> Self {
+    pub fn gather(plan: &IdentityPlan) -> Self {
         let folder = &plan.service_account;
         let read =
             |path: &Path| fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
@@ -60,7 +60,7 @@ impl Sources {
             host_name: host_name.and_then(|name| name.split('.').next().map(str::to_owned)),
             namespace_file: read(&folder.join("namespace")),
             mounted: read(Path::new("/proc/self/mountinfo")).and_then(|mounts| container_of_mount(&mounts)),
-            plan: Arc::clone(plan),
+            plan: plan.clone(),
         }
     }
 
@@ -211,24 +211,20 @@ mod tests {
     fn pod_name_in_order() {
         let some = |text: &str| Some(text.to_owned());
         let mut sources = Sources {
-            plan: Arc::new(IdentityPlan {
-                pod: some("a"),
-                pod_variable: some("c"),
-                ..IdentityPlan::default()
-            }),
+            plan: IdentityPlan { pod: some("a"), pod_variable: some("c"), ..IdentityPlan::default() },
             claims: Claims { pod: some("b"), namespace: some("n") },
             host_name: some("d"),
             ..Sources::default()
         };
         let name = |sources: &Sources| sources.pod_name().unwrap().pod.name;
         assert_eq!(name(&sources), "a");
-        Arc::make_mut(&mut sources.plan).pod = None;
+        sources.plan.pod = None;
         assert_eq!(name(&sources), "b");
         for path in ["../secrets", "..", "a..b", "-a", "a/b", ""] {
             sources.claims.pod = some(path);
             assert_eq!(name(&sources), "c", "{path:?}");
         }
-        Arc::make_mut(&mut sources.plan).pod_variable = None;
+        sources.plan.pod_variable = None;
         assert_eq!(name(&sources), "d");
         sources.host_name = None;
         assert!(sources.pod_name().unwrap_err().to_string().contains("--pod"));

@@ -18,9 +18,10 @@ use std::time::{Duration, SystemTime};
 
 use probe::ProbeSpec;
 use restart::RestartRule;
+use serde::{Deserialize, Serialize};
 
 /// Our small, total picture of a Pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodView {
     pub name: String,
     pub namespace: String,
@@ -38,7 +39,7 @@ pub struct PodView {
 }
 
 /// A container that runs beside others: no plain init or ephemeral one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     pub name: String,
     pub image: String,
@@ -51,13 +52,14 @@ pub struct Container {
     /// An init container with `restartPolicy: Always` (KEP-753).
     pub native: bool,
     pub restart: RestartRule,
+    #[serde(skip)]
     pub readiness: Readiness,
     /// None: in the spec, but not yet in the status.
     pub status: Option<Status>,
 }
 
 /// A `containerPort`, and its name if it has one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedPort {
     pub name: Option<String>,
     pub port: u16,
@@ -76,7 +78,7 @@ pub enum Readiness {
 }
 
 /// `status.containerStatuses[]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub ready: bool,
     pub started: Option<bool>,
@@ -89,7 +91,7 @@ pub struct Status {
 }
 
 /// `state`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     Waiting { reason: String, message: String },
     Running { since: Option<SystemTime> },
@@ -97,7 +99,7 @@ pub enum State {
 }
 
 /// `state.terminated`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     pub exit_code: i32,
     pub reason: String,

@@ -2,10 +2,12 @@
 //! container's own, and its `restartPolicyRules` (KEP-753, KEP-5307), as pure
 //! functions of the exit code.
 
+use serde::{Deserialize, Serialize};
+
 use super::document::{ContainerSpec, RestartRuleSpec};
 
 /// `restartPolicy`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Policy {
     /// Restarted whatever the exit code; the API's default.
     #[default]
@@ -29,7 +31,7 @@ impl Policy {
 }
 
 /// What decides about one container.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartRule {
     /// Its own policy, else the Pod's.
     pub policy: Policy,
@@ -37,7 +39,7 @@ pub struct RestartRule {
     exceptions: Vec<ExitCodes>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ExitCodes {
     /// `In` the values, or `NotIn` them.
     within: bool,

@@ -3,17 +3,19 @@
 
 mod quit_file;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use tracing::{debug, info, warn};
 
 use crate::fault::{guarded, inject};
+use crate::os::moment::Moment;
 use crate::os::reaper::{ChildEnd, reap};
 use crate::os::signals::{Signal, Signals, send};
 use crate::os::spawn::{SpawnError, spawn};
 use crate::os::terminal;
 use crate::plan::RunPlan;
-use nix::unistd::Pid;
 use quit_file::QuitFile;
 
 /// Giving memory back costs a little; it is done once nothing happens for so
@@ -24,81 +26,109 @@ const SETTLE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 pub struct RunReport {
     pub end: ChildEnd,
-    /// When the first SIGTERM was forwarded: the Pod's grace period runs.
-    pub terminated_at: Option<Instant>,
+    pub took: Duration,
+    /// How long ago the first SIGTERM was forwarded: the Pod's grace period runs.
+    pub terminated: Option<Duration>,
     /// The quit file appeared, so the end is what was asked for.
     pub asked_to_quit: bool,
 }
 
-/// Runs the command to its end.
-///
-/// # Errors
-/// [`SpawnError`] where it cannot be started.
-pub fn run(plan: &RunPlan, signals: &Signals) -> Result<RunReport, SpawnError> {
-    let foreground = terminal::is_ours_to_give();
-    let take_back = |child| {
-        if foreground {
-            terminal::take_back(child);
-        }
-    };
-    let pid = spawn(&plan.argv, foreground).inspect_err(|_| take_back(None))?;
-    info!(%pid, "command started");
-    let mut child = Child {
-        pid,
-        target: if plan.signal_group { -pid.as_raw() } else { pid.as_raw() },
-        terminated_at: None,
-        end: None,
-        quit: plan.quit_file.as_deref().map(|file| QuitFile::new(file, plan.quit_grace)),
-    };
-    // A panic must not lose the command's code: what is known of it survives.
-    let end = loop {
-        match guarded(|| child.wait(signals)) {
-            Some(end) => break end,
-            // Of what is done again and again only this could panic for ever.
-            None => child.quit = None,
-        }
-    };
-    take_back(Some(pid));
-    match end {
-        ChildEnd::Exited(code) => info!(code, "command ended"),
-        ChildEnd::Signaled(signal) => info!(%signal, "command was ended by a signal"),
-    }
-    let asked_to_quit = child.quit.as_ref().is_some_and(QuitFile::has_fired);
-    Ok(RunReport { end, terminated_at: child.terminated_at, asked_to_quit })
-}
-
-struct Child {
-    pid: Pid,
-    /// Whom `kill(2)` gets: the child, or its negated group.
-    target: i32,
-    terminated_at: Option<Instant>,
+/// The command that runs, and what has happened to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Child {
+    pid: i32,
+    started: Moment,
+    /// The terminal was given to it.
+    foreground: bool,
+    /// When the first SIGTERM was forwarded.
+    terminated: Option<Moment>,
     end: Option<ChildEnd>,
-    quit: Option<QuitFile>,
+    /// Nothing has happened for a while, and memory was given back.
+    settled: bool,
 }
 
 impl Child {
-    fn wait(&mut self, signals: &Signals) -> ChildEnd {
+    /// Starts the command.
+    ///
+    /// # Errors
+    /// [`SpawnError`] where it cannot be started.
+    pub fn start(plan: &RunPlan) -> Result<Self, SpawnError> {
+        let foreground = terminal::is_ours_to_give();
+        let started = Moment::now();
+        let pid = spawn(&plan.argv, foreground).inspect_err(|_| {
+            if foreground {
+                terminal::take_back(None);
+            }
+        })?;
+        info!(%pid, "command started");
+        let pid = pid.as_raw();
+        Ok(Self { pid, started, foreground, terminated: None, end: None, settled: false })
+    }
+
+    /// Waits for its end. `settle` is called once, when nothing has happened for a
+    /// while; it may start the program afresh.
+    pub fn wait(mut self, plan: &RunPlan, signals: &Signals, settle: impl Fn(&Self)) -> RunReport {
+        let mut run = Run { child: &mut self, signals, signal_group: plan.signal_group, quit: None };
+        run.quit = plan.quit_file.as_deref().map(|file| QuitFile::new(file, plan.quit_grace));
+        // A panic must not lose the command's code: what is known of it survives.
+        let end = loop {
+            match guarded(|| run.wait(&settle)) {
+                Some(end) => break end,
+                // Of what is done again and again only this could panic for ever.
+                None => run.quit = None,
+            }
+        };
+        let asked_to_quit = run.quit.as_ref().is_some_and(QuitFile::has_fired);
+        if self.foreground {
+            terminal::take_back(Some(Pid::from_raw(self.pid)));
+        }
+        match end {
+            ChildEnd::Exited(code) => info!(code, "command ended"),
+            ChildEnd::Signaled(signal) => info!(%signal, "command was ended by a signal"),
+        }
+        let terminated = self.terminated.map(Moment::elapsed);
+        RunReport { end, took: self.started.elapsed(), terminated, asked_to_quit }
+    }
+}
+
+/// A child that is waited for.
+struct Run<'a> {
+    child: &'a mut Child,
+    signals: &'a Signals,
+    signal_group: bool,
+    quit: Option<QuitFile>,
+}
+
+impl Run<'_> {
+    fn wait(&mut self, settle: impl Fn(&Child)) -> ChildEnd {
         loop {
-            self.handle_all(signals);
-            if let Some(end) = self.end {
+            self.handle_all();
+            if let Some(end) = self.child.end {
                 return end;
             }
-            let next = self.quit.as_mut().map(|quit| quit.look(self.pid));
+            let next = self.quit.as_mut().map(|quit| quit.look(Pid::from_raw(self.child.pid)));
             let folder = self.quit.as_ref().and_then(QuitFile::folder);
             match next {
-                Some(next) => drop(signals.wait(folder, Some(next))),
-                None if signals.wait(None, Some(SETTLE)) => {}
-                None => signals.wait_small(None),
+                // What a quit file has begun ends soon.
+                _ if !self.child.settled && !self.quit.as_ref().is_some_and(QuitFile::has_fired) => {
+                    let limit = next.map_or(SETTLE, |next| next.min(SETTLE));
+                    if !self.signals.wait(folder, Some(limit)) {
+                        self.child.settled = true;
+                        settle(self.child);
+                    }
+                }
+                Some(next) => drop(self.signals.wait(folder, Some(next))),
+                None => self.signals.wait_small(),
             }
         }
     }
 
     /// Handles what has arrived.
-    fn handle_all(&mut self, signals: &Signals) {
-        while let Some(signal) = signals.take() {
+    fn handle_all(&mut self) {
+        while let Some(signal) = self.signals.take() {
             if signal == Signal::CHLD {
-                self.end = reap(Some(self.pid)).or(self.end);
-            } else if self.end.is_none() {
+                self.child.end = reap(Some(Pid::from_raw(self.child.pid))).or(self.child.end);
+            } else if self.child.end.is_none() {
                 self.forward(signal);
             }
         }
@@ -106,13 +136,14 @@ impl Child {
 
     fn forward(&mut self, signal: Signal) {
         inject("run");
-        if signal == Signal::TERM && self.terminated_at.is_none() {
-            self.terminated_at = Some(Instant::now());
+        if signal == Signal::TERM && self.child.terminated.is_none() {
+            self.child.terminated = Some(Moment::now());
             info!(%signal, "forwarding to the command");
         } else {
             debug!(%signal, "forwarding to the command");
         }
-        if let Err(error) = send(self.target, signal) {
+        let target = if self.signal_group { -self.child.pid } else { self.child.pid };
+        if let Err(error) = send(target, signal) {
             warn!(%signal, %error, "cannot forward to the command");
         }
     }

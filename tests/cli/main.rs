@@ -11,6 +11,7 @@
     reason = "a test may stop, and a test crate has no outside"
 )]
 
+mod afresh;
 mod api_connection;
 mod api_faults;
 mod args;

@@ -47,6 +47,8 @@ pub struct Footprint {
 
 /// Measures a running wrapper: settled, then over `idle`.
 pub fn footprint(pid: u32, idle: Duration) -> Footprint {
+    // At once: it begins anew when the wrapper starts itself afresh.
+    let peak = process::kilobytes(pid, "VmHWM");
     let settled = || process::kilobytes(pid, "VmRSS");
     let mut last = settled();
     // A wrapper that gives memory back does so within a moment.
@@ -63,7 +65,7 @@ pub fn footprint(pid: u32, idle: Duration) -> Footprint {
         threads: process::threads(pid),
         descriptors: own_descriptors(pid),
         wakeups: process::voluntary_switches(pid) - before,
-        peak: process::kilobytes(pid, "VmHWM"),
+        peak,
     }
 }
 
@@ -146,8 +148,7 @@ pub fn whole_alone(program: &Program) -> Whole {
     whole(program.alone(&["true"]))
 }
 
-/// `wrapper -- true` in a Pod without sidecars, start of `unshare` and `sh`
-/// included (the same for all).
+/// `wrapper -- true` in a Pod without sidecars, from the fork on.
 pub fn whole_in_pod(program: &Program) -> Whole {
     let api = Api::asking_for_certificates(Pod::new());
     let home = TempDir::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use proa::internals::{Environment, Stop, Task, parse, plan};
+use proa::internals::{Environment, Plan, Stop, Task, parse, plan};
 
 /// An environment of the test's own.
 #[derive(Debug, Default)]
@@ -48,8 +48,21 @@ pub(super) fn options_and_variables(data: &[u8]) {
             for name in [&plan.identity.pod, &plan.identity.namespace].into_iter().flatten() {
                 assert!(!name.contains('/') && !name.contains(".."), "{name:?}");
             }
+            carried_over(&plan);
         }
         Ok(Task::Install(path)) => assert!(!path.as_os_str().is_empty()),
         Err(line) => assert!(!line.is_empty() && !line.chars().any(char::is_control), "{line:?}"),
     }
+}
+
+/// What is written down for a fresh start reads back as it was. (Not
+/// everything can be: a path may be no text.)
+fn carried_over(plan: &Plan) {
+    let Ok(written) = serde_json::to_value(plan) else { return };
+    let read: Plan = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), written);
+    assert_eq!(
+        format!("{:?}", (read.teardown, read.ignored)),
+        format!("{:?}", (&plan.teardown, &plan.ignored))
+    );
 }

@@ -25,7 +25,7 @@ pub(super) fn claims_of_a_token(data: &[u8]) {
 /// that of the first source which has one.
 fn in_order(claims: &Claims, variable: Option<&str>) {
     let plan = IdentityPlan { pod_variable: variable.map(str::to_owned), ..IdentityPlan::default() };
-    let sources = Sources { claims: claims.clone(), plan: plan.into(), ..Sources::default() };
+    let sources = Sources { claims: claims.clone(), plan, ..Sources::default() };
     let usable = |name: Option<&str>| name.filter(|name| is_name(name)).map(str::to_owned);
     let pod = usable(claims.pod.as_deref()).or(usable(variable));
     let expected = pod.zip(usable(claims.namespace.as_deref()));
