@@ -43,7 +43,9 @@ struct Known {
 /// Runs the whole program; the answer is its exit code.
 pub fn main(argv: Vec<OsString>) -> u8 {
     stdio::hold_closed();
-    let whole = |signals: &Signals| match kept::left::<(Known, Child)>(&ProcessEnvironment) {
+    let left = kept::left::<(Known, Child)>(&ProcessEnvironment);
+    let signals = if left.is_some() { Signals::still_blocked() } else { Signals::block_all() };
+    let whole = |signals: &Signals| match left {
         None => from_the_start(argv, signals, &ProcessEnvironment),
         Some(Ok((known, child))) => {
             telemetry::start(known.plan.log_format, &ProcessEnvironment);
@@ -52,7 +54,7 @@ pub fn main(argv: Vec<OsString>) -> u8 {
         }
         Some(Err(error)) => failed_without_a_log(&format!("cannot go on: {error:#}")),
     };
-    let end = Signals::block_all().map(|signals| guarded(|| whole(&signals)));
+    let end = signals.map(|signals| guarded(|| whole(&signals)));
     match end {
         Ok(Some(exit)) => exit.code(),
         Ok(None) => failed_without_a_log("there is a bug outside of the phases").code(),

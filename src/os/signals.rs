@@ -147,6 +147,21 @@ impl Signals {
                 libc::syscall(libc::SYS_rt_sigaction, number, &raw const default, 0_usize, size_of::<u64>());
             }
         }
+        Self::still_blocked()
+    }
+
+    /// Opens the stream anew where every signal is blocked already: in a fresh
+    /// start of the program. No disposition may be set then, not even to what it
+    /// is: that would drop a SIGCHLD, SIGCONT or SIGWINCH that waits (POSIX,
+    /// "Signal Concepts": ignoring by default discards what is pending).
+    ///
+    /// # Errors
+    /// Where the kernel has no descriptor left for us.
+    #[expect(
+        unsafe_code,
+        reason = "the C library's mask leaves signals 32 and 33 out; the kernel's does not"
+    )]
+    pub fn still_blocked() -> io::Result<Self> {
         let all = u64::MAX;
         let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
         // SAFETY: the mask is 8 bytes, which is what the last-but-one argument says.

@@ -18,8 +18,9 @@ use crate::os::terminal;
 use crate::plan::RunPlan;
 use quit_file::QuitFile;
 
-/// Giving memory back costs a little; it is done once nothing happens for so
-/// long, so that a short command or a storm of signals does not pay for it.
+/// Giving memory back costs a little, so a short command does not pay for it,
+/// nor does each of many signals: so long after the start `settle` is called, and
+/// after so long without a signal the sleep is a small one.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// How the run ended.
@@ -43,7 +44,7 @@ pub struct Child {
     /// When the first SIGTERM was forwarded.
     terminated: Option<Moment>,
     end: Option<ChildEnd>,
-    /// Nothing has happened for a while, and memory was given back.
+    /// It has run for a while, and `settle` was called.
     settled: bool,
 }
 
@@ -65,8 +66,8 @@ impl Child {
         Ok(Self { pid, started, foreground, terminated: None, end: None, settled: false })
     }
 
-    /// Waits for its end. `settle` is called once, when nothing has happened for a
-    /// while; it may start the program afresh.
+    /// Waits for its end. `settle` is called once, when it has run for a while; it
+    /// may start the program afresh.
     pub fn wait(mut self, plan: &RunPlan, signals: &Signals, settle: impl Fn(&Self)) -> RunReport {
         let mut run = Run { child: &mut self, signals, signal_group: plan.signal_group, quit: None };
         run.quit = plan.quit_file.as_deref().map(|file| QuitFile::new(file, plan.quit_grace));
@@ -108,16 +109,17 @@ impl Run<'_> {
             }
             let next = self.quit.as_mut().map(|quit| quit.look(Pid::from_raw(self.child.pid)));
             let folder = self.quit.as_ref().and_then(QuitFile::folder);
-            match next {
-                // What a quit file has begun ends soon.
-                _ if !self.child.settled && !self.quit.as_ref().is_some_and(QuitFile::has_fired) => {
-                    let limit = next.map_or(SETTLE, |next| next.min(SETTLE));
-                    if !self.signals.wait(folder, Some(limit)) {
-                        self.child.settled = true;
-                        settle(self.child);
-                    }
-                }
-                Some(next) => drop(self.signals.wait(folder, Some(next))),
+            // What a quit file has begun ends soon.
+            let begins = !self.child.settled && !self.quit.as_ref().is_some_and(QuitFile::has_fired);
+            let until_settled = begins.then(|| SETTLE.saturating_sub(self.child.started.elapsed()));
+            if until_settled == Some(Duration::ZERO) {
+                self.child.settled = true;
+                settle(self.child);
+                continue;
+            }
+            match until_settled.into_iter().chain(next).min() {
+                Some(limit) => drop(self.signals.wait(folder, Some(limit))),
+                None if self.signals.wait(None, Some(SETTLE)) => {}
                 None => self.signals.wait_small(),
             }
         }

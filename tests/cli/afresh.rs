@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use nix::libc;
 
 use crate::harness::pods::terminate;
 use crate::harness::{
-    Api, Container, Pod, Proa, Running, Sidecar, TempDir, Verb, binaries, eventually, let_pass, not_run_here,
-    pid1, process,
+    Api, Container, Pod, Proa, Running, Sidecar, TempDir, Verb, binaries, eventually, let_pass, pid1, process,
 };
 
 const AFRESH: &str = "started afresh";
@@ -60,27 +59,22 @@ fn it_looks_as_before() {
 }
 
 /// A signal at any moment around the fresh start reaches the command, whose
-/// end, at once after it, reaches the wrapper.
+/// end, at once after it, reaches the wrapper: also one that is ignored by
+/// default, as is the SIGCHLD of that end.
 #[test]
 fn no_signal_is_lost_on_the_way() {
     for as_pid1 in [false, pid1::prefix("no_signal_is_lost_on_the_way").is_some()] {
-        let runs: Vec<_> = (0..24_u64)
-            .map(|index| {
-                thread::spawn(move || {
-                    let run = Proa::without_api().child("on 64 exit 7");
-                    let run = if as_pid1 { run.pid1() } else { run }.spawn();
-                    run.stdout.wait_for("ready");
-                    // The fresh start is 100 ms after the command's.
-                    let_pass(
-                        Duration::from_millis(85)
-                            + Duration::from_micros(750) * u32::try_from(index).unwrap(),
-                    );
-                    run.signal(64);
-                    let done = run.wait().assert_code(7);
-                    assert_eq!(done.stdout, "ready\n");
-                })
-            })
-            .collect();
+        let run = move |index: u32| {
+            let signal = if index.is_multiple_of(2) { 64 } else { libc::SIGWINCH };
+            let run = Proa::without_api().child(&format!("on {signal} exit 7"));
+            let run = if as_pid1 { run.pid1() } else { run }.spawn();
+            run.stdout.wait_for("ready");
+            // The fresh start is 100 ms after the command's.
+            let_pass(Duration::from_millis(85) + Duration::from_micros(500) * index);
+            run.signal(signal);
+            assert_eq!(run.wait().assert_code(7).stdout, "ready\n");
+        };
+        let runs: Vec<_> = (0..40).map(|index| thread::spawn(move || run(index))).collect();
         for run in runs {
             run.join().unwrap();
         }
@@ -97,8 +91,30 @@ fn orphans_from_before_are_reaped_after() {
     run.wait().assert_code(143);
 }
 
+/// As before, the command does not outlive a wrapper that is not PID 1.
 #[test]
-fn a_quit_file_counts_before_and_after() {
+fn the_command_dies_with_it() {
+    let run = Proa::without_api().child("wait").spawn();
+    run.stderr.wait_for(AFRESH);
+    let child = run.child();
+    run.signal(libc::SIGKILL);
+    eventually("the child's end", || (!process::alive(child)).then_some(()));
+}
+
+#[test]
+fn a_storm_of_signals_does_not_put_it_off() {
+    let run = Proa::without_api().child("on 15 exit 7").spawn();
+    run.stdout.wait_for("ready");
+    eventually("a fresh start", || {
+        run.signal(libc::SIGUSR1);
+        run.stderr.text().contains(AFRESH).then_some(())
+    });
+    run.signal(libc::SIGTERM);
+    run.wait().assert_code(7);
+}
+
+#[test]
+fn a_quit_file_counts() {
     let folder = TempDir::new();
     let file = folder.join("done");
     let sidecar = || Proa::without_api().args(["--quit-file".as_ref(), file.as_os_str()]).child("wait");
@@ -121,7 +137,9 @@ fn an_executable_that_is_gone_or_another_is_not_started() {
     let folder = TempDir::new();
     for other in [None, Some("#!/bin/sh\nexit 99\n")] {
         let copy = folder.join("proa");
-        fs::copy(binaries::proa(), &copy).unwrap();
+        // By another process: one forked meanwhile would inherit the open file,
+        // and what is written to cannot be started.
+        assert!(Command::new("cp").arg(binaries::proa()).arg(&copy).status().unwrap().success());
         let run = Proa::without_api().binary(&copy).child("wait").spawn();
         run.stdout.wait_for("ready");
         fs::remove_file(&copy).unwrap();
@@ -133,19 +151,13 @@ fn an_executable_that_is_gone_or_another_is_not_started() {
     }
 }
 
-/// The kernel calls the linker our executable then.
+/// The kernel calls the linker our executable then. (A static binary has none.)
 #[test]
 fn what_a_dynamic_linker_was_told_to_run_is_not_started() {
-    let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let linker = maps.split_ascii_whitespace().find(|word| word.contains("/ld-")).map(PathBuf::from);
-    let interpreted = |linker: &PathBuf| {
-        let name = linker.file_name().unwrap().as_bytes();
-        fs::read(binaries::proa()).unwrap().windows(name.len()).any(|bytes| bytes == name)
-    };
-    let Some(linker) = linker.filter(interpreted) else {
-        not_run_here("what_a_dynamic_linker_was_told_to_run_is_not_started", "the binary is static");
-        return;
-    };
+    let run = Proa::without_api().child("wait").spawn();
+    run.stdout.wait_for("ready");
+    let maps = fs::read_to_string(format!("/proc/{}/maps", run.pid())).unwrap();
+    let Some(linker) = maps.split_ascii_whitespace().find(|word| word.contains("/ld-")) else { return };
     let run = Proa::without_api().after([linker]).child("wait").spawn();
     run.stdout.wait_for("ready");
     stays(&run, "another program's hand");
