@@ -28,7 +28,6 @@ mod programs;
 mod table;
 mod variants;
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -41,12 +40,16 @@ const IDLE: Duration = Duration::from_secs(10);
 /// The peak is of interest there, not the wake-ups.
 const SHORT: Duration = Duration::from_millis(10);
 
+/// A command that runs for so long has seen the wrapper go to rest.
+const LASTING: Duration = Duration::from_millis(500);
+const STOP: &str = "child's end -> stop request, ms";
+const STOP_LATE: &str = "the same, after a run of 0.5 s, ms";
+
 fn main() {
     let words: Vec<String> = std::env::args().collect();
     let option = |name: &str| words.iter().position(|word| word == name);
     let runs = option("--runs").and_then(|at| words.get(at + 1)?.parse().ok()).unwrap_or(15);
-    let stamp = build_stamp();
-    let stamp = stamp.to_str().unwrap();
+    let stamp = &build("stamp");
     if option("--variants").is_some() {
         println!("{}", variants::markdown(stamp, runs));
         return;
@@ -68,13 +71,14 @@ fn main() {
     }
 }
 
-/// A static child, so that its own start is the smallest that there is.
-fn build_stamp() -> PathBuf {
-    let path = harness::binaries::profile_folder().join("figures-stamp");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/figures/stamp.c");
-    let built = Command::new("cc").args(["-O2", "-static", "-o"]).arg(&path).arg(source).status();
+/// Builds a static C program of this folder: its own start is the smallest
+/// that there is.
+fn build(name: &str) -> String {
+    let path = harness::binaries::profile_folder().join(format!("figures-{name}"));
+    let source = format!("{}/tests/figures/{name}.c", env!("CARGO_MANIFEST_DIR"));
+    let built = Command::new("cc").args(["-O2", "-static", "-o"]).arg(&path).arg(&source).status();
     assert!(built.unwrap().success(), "{source} does not build");
-    path
+    path.into_os_string().into_string().unwrap()
 }
 
 fn footprints(table: &mut Table, programs: &[Program], stamp: &str) {
@@ -118,12 +122,18 @@ fn wholes(table: &mut Table, programs: &[Program], runs: usize) {
 }
 
 fn latencies(table: &mut Table, programs: &[Program], stamp: &str, runs: usize) {
-    let each = in_turn(programs, runs, |program| measure::through_pod(program, stamp));
-    for (program, found) in programs.iter().zip(each) {
+    let short = in_turn(programs, runs, |program| measure::through_pod(program, stamp, Duration::ZERO));
+    let long = in_turn(programs, runs, |program| measure::through_pod(program, stamp, LASTING));
+    for ((program, short), long) in programs.iter().zip(short).zip(long) {
         let name = program.name;
-        table.spread("ready event -> child, ms", name, found.iter().map(|run: &Run| run.start));
-        table.spread("child's end -> stop request, ms", name, found.iter().map(|run| run.stop));
-        table.spread("sidecar's end -> exit, ms", name, found.iter().map(|run| run.exit));
+        table.spread("ready event -> child, ms", name, short.iter().map(|run: &Run| run.start));
+        table.spread(STOP, name, short.iter().map(|run| run.stop));
+        table.spread(STOP_LATE, name, long.iter().map(|run| run.stop));
+        table.spread("sidecar's end -> exit, ms", name, long.iter().map(|run| run.exit));
+    }
+    let bare = &build("bare");
+    for (row, lasting) in [(STOP, Duration::ZERO), (STOP_LATE, LASTING)] {
+        table.spread(row, "bare C", (0..runs).map(|_| measure::bare_stop(bare, stamp, lasting)));
     }
 }
 

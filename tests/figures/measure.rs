@@ -21,11 +21,15 @@ fn instant_of(stamp: i64) -> Instant {
     Instant::now().checked_sub(ago).unwrap()
 }
 
-fn read_stamp(child: &mut Child) -> Instant {
+/// The stamps of a child, each when it has come.
+fn stamps(run: &mut Child) -> impl Iterator<Item = Instant> + use<> {
+    let lines = BufReader::new(run.stdout.take().unwrap()).lines();
     // proa 0.1.3 logs to standard output, too.
-    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-    let stamp = lines.map_while(Result::ok).find_map(|line| line.trim().parse().ok());
-    instant_of(stamp.expect("the child's stamp"))
+    lines.map_while(Result::ok).filter_map(|line| Some(instant_of(line.trim().parse().ok()?)))
+}
+
+fn first_stamp(run: &mut Child) -> Instant {
+    stamps(run).next().expect("the child's stamp")
 }
 
 /// Milliseconds between two moments.
@@ -81,7 +85,7 @@ pub fn footprint_alone(program: &Program, stamp: &str, idle: Duration) -> Footpr
     let mut command = program.alone(&[stamp, "wait"]);
     command.stdin(std::process::Stdio::piped());
     let mut run = command.spawn().unwrap();
-    read_stamp(&mut run);
+    first_stamp(&mut run);
     let measured = footprint(run.id(), idle);
     drop(run.stdin.take());
     run.wait().unwrap();
@@ -99,24 +103,51 @@ pub struct Run {
     pub exit: f64,
 }
 
-/// Runs through gate, run and teardown.
-pub fn through_pod(program: &Program, stamp: &str) -> Run {
+/// Runs through gate, run and teardown, with a child that runs for so long.
+pub fn through_pod(program: &Program, stamp: &str, lasting: Duration) -> Run {
     let api = Api::asking_for_certificates(Pod::of([Container::not_ready("proxy")]));
     let sidecar = Sidecar::good();
     let home = TempDir::new();
     let url = sidecar.url("/quit");
-    let mut run = program.in_pod(&api, api.address().port(), &home, &url, &[stamp]).spawn().unwrap();
+    let command = [stamp, "wait"];
+    let mut run = program.in_pod(&api, api.address().port(), &home, &url, &command).spawn().unwrap();
+    if lasting.is_zero() {
+        drop(run.stdin.take());
+    }
     api.wait_for(crate::harness::Verb::Watch, 1);
     let ready = Instant::now();
     api.update(|pod| pods::ready(pod, "proxy"));
-    // Its only instruction of note is its first: it ends at once.
-    let child = read_stamp(&mut run);
+    let (child, end) = begin_and_end(&mut run, lasting);
     let asked = sidecar.wait_for(1)[0].at;
     api.wait_for(crate::harness::Verb::Watch, 2);
     let told = Instant::now();
     api.update(|pod| pods::terminate(pod, "proxy", 0));
     run.wait().unwrap();
-    Run { start: ms(ready, child), stop: ms(child, asked), exit: ms(told, Instant::now()) }
+    Run { start: ms(ready, child), stop: ms(end, asked), exit: ms(told, Instant::now()) }
+}
+
+/// Lets the child run for so long.
+fn begin_and_end(run: &mut Child, lasting: Duration) -> (Instant, Instant) {
+    let mut stamps = stamps(run);
+    let mut next = || stamps.next().expect("a stamp");
+    let begin = next();
+    std::thread::sleep(lasting);
+    drop(run.stdin.take());
+    (begin, next())
+}
+
+/// The child's end -> the stop request arrives, with the least that a wrapper
+/// can do in between (`bare.c`).
+pub fn bare_stop(bare: &str, stamp: &str, lasting: Duration) -> f64 {
+    let sidecar = Sidecar::good();
+    let mut run = std::process::Command::new(bare);
+    run.arg(format!("--shutdown-http-post={}", sidecar.url("/quit"))).args(["--", stamp, "wait"]);
+    let mut run =
+        run.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let (_, end) = begin_and_end(&mut run, lasting);
+    let asked = sidecar.wait_for(1)[0].at;
+    run.wait().unwrap();
+    ms(end, asked)
 }
 
 /// Wall and CPU milliseconds of a whole run, and its page faults.
@@ -180,7 +211,7 @@ pub fn traffic(program: &Program, stamp: &str, padding: usize, idle: Duration) -
     let mut run = program.in_pod(&api, port, &home, &url, &[stamp, "wait"]).spawn().unwrap();
     api.wait_for(crate::harness::Verb::Watch, 1);
     api.update(|pod| pods::ready(pod, "proxy"));
-    read_stamp(&mut run);
+    first_stamp(&mut run);
     let footprint = footprint(run.id(), idle);
     drop(run.stdin.take());
     sidecar.wait_for(1);

@@ -78,8 +78,16 @@ impl Table {
     /// The table; a latency is "median / p95". The last columns are ratios of
     /// medians.
     pub fn markdown(&self) -> String {
-        let known =
-            ["proa", "proa 0.1.3", "proa 0.1.3, tuned", "tini", "tini-static", "dumb-init", "catatonit"];
+        let known = [
+            "proa",
+            "proa 0.1.3",
+            "proa 0.1.3, tuned",
+            "tini",
+            "tini-static",
+            "dumb-init",
+            "catatonit",
+            "bare C",
+        ];
         let here = |name: &&str| self.rows.iter().any(|(_, cells)| cells.contains_key(*name));
         let names: Vec<_> = known.into_iter().filter(here).collect();
         let ratios = ["proa 0.1.3", "tini-static"];
