@@ -11,6 +11,7 @@ HOST_IP=172.31.255.1 NODE_IP=172.31.255.2
 POD_CIDR=10.244.0.0/24 SERVICE_CIDR=10.96.0.0/24 API_IP=10.96.0.1 DNS_IP=10.96.0.10
 PATH=$BIN:$PATH
 export KUBECONFIG=$STATE/admin.kubeconfig
+export CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS=1 # ctr's, with every call, of cgroups v1
 
 # holder: sets pid and state of the running cluster, false where none runs. The start time tells
 # its process from a later one with the same pid.

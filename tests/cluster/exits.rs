@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::kube::statuses;
 
-const STATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/state");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster");
 
 /// When the processes of containers ended, as containerd tells it.
 pub struct Exits {
@@ -21,8 +21,10 @@ pub struct Exits {
 
 impl Exits {
     pub fn new() -> Self {
-        let mut command = Command::new("ctr");
-        command.args(["--address", &format!("{STATE}/containerd.sock"), "--namespace", "k8s.io", "events"]);
+        let mut command = Command::new(format!("{FOLDER}/bin/ctr"));
+        let socket = format!("{FOLDER}/state/containerd.sock");
+        command.args(["--address", &socket, "--namespace", "k8s.io", "events"]);
+        command.env("CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS", "1");
         let mut events = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(events.stdout.take().unwrap()).lines();
         let seen = Arc::new(Mutex::new(BTreeMap::new()));
@@ -33,7 +35,8 @@ impl Exits {
                 let event: Value = serde_json::from_str(event).unwrap();
                 // What is run in a container besides has an id of its own.
                 if event["id"] == event["container_id"] {
-                    let time = event["exited_at"].as_str().unwrap().parse().unwrap();
+                    let part = |name: &str| event["exited_at"][name].as_i64().unwrap_or_default(); // no zeros
+                    let time = Timestamp::new(part("seconds"), part("nanos").try_into().unwrap()).unwrap();
                     shared.lock().unwrap().insert(event["id"].as_str().unwrap().to_owned(), time);
                 }
             }

@@ -34,17 +34,18 @@ cat >"$STATE/cni/10-bridge.conflist" <<J
 J
 
 cat >"$STATE/containerd.toml" <<T
-version = 2
+version = 3
 root = "$STATE/containerd"
 [grpc]
 address = "$STATE/containerd.sock"
 [plugins."io.containerd.internal.v1.opt"]
 path = "/run/containerd/opt"
-[plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "localhost/pause:1"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "localhost/pause:1"
+[plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = true # no CAP_SYS_RESOURCE here: scores cannot be lowered
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "/usr/lib/cni" # where Debian puts them
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["/usr/lib/cni"] # where Debian puts them
 conf_dir = "$STATE/cni"
 T
 
