@@ -150,6 +150,18 @@ fn install() {
     story.in_order(&["sidecar: ready", "command ended", "sidecar: quit request 1"]);
 }
 
+/// proa runs where its image is mounted, and nothing was copied.
+#[test]
+fn image_volume() {
+    let namespace = Namespace::new("image-volume");
+    let story = completes(&namespace, &example("image-volume.yaml"), &[("main", 0), ("sidecar", 0)]);
+    story.in_order(&["sidecar: ready", "main: done"]);
+    story.in_order(&["sidecar: ready", "command ended", "sidecar: quit request 1"]);
+    let pod = namespace.pod();
+    assert_eq!(pod["spec"]["volumes"][0]["image"]["reference"], "localhost/proa:1", "{pod}");
+    assert!(pod["spec"]["initContainers"].is_null(), "{pod}");
+}
+
 /// No token is in the Pod, so nothing was read from the API.
 #[test]
 fn no_rbac() {

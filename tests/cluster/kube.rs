@@ -327,9 +327,11 @@ pub fn example(name: &str) -> String {
         ("nginx:1", "nginx"),
         ("gcr.io/cloud-sql-connectors/cloud-sql-proxy:2", "cloud-sql-proxy"),
     ] {
-        manifest = manifest.replace(&format!("image: {image}\n"), &format!("image: localhost/{here}:1\n"));
+        manifest = manifest.replace(&format!(": {image}\n"), &format!(": localhost/{here}:1\n"));
     }
-    let mut images = manifest.lines().filter_map(|line| line.split_once("image: "));
+    let mut images = manifest
+        .lines()
+        .filter_map(|line| line.split_once("image: ").or_else(|| line.split_once("reference: ")));
     assert!(images.all(|(_, image)| image.starts_with("localhost/")), "{name} has images of elsewhere");
     manifest
 }
