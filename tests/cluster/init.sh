@@ -73,6 +73,8 @@ imageGCHighThresholdPercent: 100
 maxPods: 220 # what POD_CIDR has room for
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%}
 Y
+# containerd tells the kubelet of its containers' ends; otherwise the kubelet looks once a second.
+[[ ! ${EVENTED_PLEG-} ]] || echo 'featureGates: {EventedPLEG: true}' >>"$STATE/kubelet.yaml"
 echo "nameserver $DNS_IP" >"$STATE/resolv.conf"
 
 # What Pods ask about Pods, and what the kubelet says of them, for the figures: log/audit.log.
