@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::by_name;
 use super::retry::{Attempt, Tries};
-use crate::http::{Ask, Sender};
+use crate::http::{self, Ask, Begun, Sender};
 use crate::plan::url::{Address, HttpUrl};
 use crate::plan::{Action, Method, Plan};
 use crate::pod::{Container, PodView};
@@ -136,37 +136,50 @@ impl Item {
         matches!(self.action, Action::Http(..))
     }
 
-    /// Performs it, in a task of its own; tells [`Progress`], in this order.
-    pub fn start(self, bounds: Bounds, progress: mpsc::UnboundedSender<Progress>) {
+    /// Does what can be done at once, before there is a runtime.
+    pub fn begin(&self) -> Option<Begun> {
+        match &self.action {
+            Action::Http(method, url) => http::begin(&self.ask(*method, url)),
+            _ => None,
+        }
+    }
+
+    /// Performs it, or what is left of it, in a task of its own; tells
+    /// [`Progress`], in this order.
+    pub fn start(self, begun: Option<Begun>, bounds: Bounds, progress: mpsc::UnboundedSender<Progress>) {
         tokio::spawn(async move {
             let first = Once(Some(progress.clone()));
-            self.perform(bounds, first).await;
+            self.perform(begun, bounds, first).await;
             drop(progress.send(Progress::Finished));
         });
     }
 
-    async fn perform(&self, bounds: Bounds, first: Once) {
+    async fn perform(&self, begun: Option<Begun>, bounds: Bounds, first: Once) {
         match &self.action {
-            Action::Http(method, url) => self.request(*method, url, bounds, first).await,
+            Action::Http(method, url) => self.request(&self.ask(*method, url), begun, bounds, first).await,
             Action::File(path) => make_file(path),
             Action::Kill(name, signal) => by_name::kill(name, *signal),
             Action::KillAll => by_name::kill_all(),
         }
     }
 
-    async fn request(&self, method: Method, url: &HttpUrl, bounds: Bounds, mut first: Once) {
-        let Bounds { attempt, deadline, once, mut all_ended } = bounds;
-        let (method, verb) = match method {
-            Method::Get => (HttpMethod::GET, "GET"),
-            Method::Post => (HttpMethod::POST, "POST"),
+    fn ask<'a>(&'a self, method: Method, url: &'a HttpUrl) -> Ask<'a> {
+        let method = match method {
+            Method::Get => HttpMethod::GET,
+            Method::Post => HttpMethod::POST,
         };
-        let ask = Ask { method, url, headers: &self.headers };
+        Ask { method, url, headers: &self.headers }
+    }
+
+    async fn request(&self, ask: &Ask<'_>, mut begun: Option<Begun>, bounds: Bounds, mut first: Once) {
+        let Bounds { attempt, deadline, once, mut all_ended } = bounds;
         let mut sender = Sender::of_stop_request();
-        let what = format!("{verb} {url}");
+        let what = format!("{} {}", ask.method, ask.url);
         let begin = Instant::now();
         let mut tries = Tries::default();
         loop {
-            let Ok(answer) = timeout_at(deadline.into(), sender.send(&ask, attempt)).await else {
+            let Ok(answer) = timeout_at(deadline.into(), sender.go_on(begun.take(), ask, attempt)).await
+            else {
                 warn!(request = what, "no answer before the deadline");
                 return;
             };

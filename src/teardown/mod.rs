@@ -14,6 +14,7 @@ use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use crate::fault::inject;
+use crate::http::Begun;
 use crate::os::signals::{AsyncSignals, Signals};
 use crate::plan::Plan;
 use crate::pod::PodView;
@@ -70,13 +71,15 @@ pub fn teardown(plan: &Plan, facts: &Facts<'_>, signals: &Signals) -> String {
     if items.is_empty() && waiting.as_ref().is_none_or(|waiting| waiting.pending().is_empty()) {
         return String::new();
     }
+    // The first thing: all that follows takes longer than this.
+    let begun: Vec<_> = items.iter().map(Item::begin).collect();
     let budget = decide::budget(&plan.teardown, facts.pod, facts.terminated);
     let deadline = Instant::now() + if mode == Mode::TellOnce { budget.min(HURRY) } else { budget };
     let (ended, all_ended) = watch::channel(false);
     let bounds =
         Bounds { attempt: plan.teardown.http_timeout, deadline, once: mode == Mode::TellOnce, all_ended };
     let mut teardown = Teardown { access: facts.access, items, waiting, bounds, ended, first: 0, open: 0 };
-    if let Err(error) = runtime::block_on(teardown.run(signals)) {
+    if let Err(error) = runtime::block_on(teardown.run(begun, signals)) {
         warn!(%error, "no teardown");
     }
     teardown.waiting.map(|waiting| waiting.ends()).unwrap_or_default()
@@ -96,7 +99,7 @@ struct Teardown<'a> {
 }
 
 impl Teardown<'_> {
-    async fn run(&mut self, signals: &Signals) {
+    async fn run(&mut self, begun: Vec<Option<Begun>>, signals: &Signals) {
         let signals = match signals.in_runtime() {
             Ok(signals) => signals,
             Err(error) => {
@@ -105,8 +108,8 @@ impl Teardown<'_> {
             }
         };
         let (progress, mut reports) = mpsc::unbounded_channel();
-        for item in self.items.clone() {
-            self.start(item, &progress);
+        for (item, begun) in self.items.clone().into_iter().zip(begun) {
+            self.start(item, begun, &progress);
         }
         let mut updates = None;
         let mut follow_at = Some(Instant::now() + HEAD_START);
@@ -157,10 +160,10 @@ impl Teardown<'_> {
         }
     }
 
-    fn start(&mut self, item: Item, progress: &mpsc::UnboundedSender<Progress>) {
+    fn start(&mut self, item: Item, begun: Option<Begun>, progress: &mpsc::UnboundedSender<Progress>) {
         self.first += 1;
         self.open += 1;
-        item.start(self.bounds.clone(), progress.clone());
+        item.start(begun, self.bounds.clone(), progress.clone());
     }
 
     fn waits(&self) -> bool {
@@ -224,7 +227,7 @@ impl Teardown<'_> {
         let requests: Vec<_> = requests.filter(|_| !names.is_empty()).cloned().collect();
         let any = !requests.is_empty();
         for item in requests {
-            self.start(item, progress);
+            self.start(item, None, progress);
         }
         any
     }

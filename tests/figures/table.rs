@@ -31,12 +31,12 @@ pub struct Table {
 /// `docs/figures.md` with room for a noisy machine.
 const RATIOS: [(&str, &str, &str, f64); 9] = [
     ("RSS while the child runs, kB", "RSS while the child runs, no API, kB", "tini-static", 0.7),
-    ("anonymous memory, no API, kB", "anonymous memory, no API, kB", "tini-static", 2.0),
-    ("anonymous memory, kB", "anonymous memory, no API, kB", "tini-static", 2.4),
+    ("anonymous memory, no API, kB", "anonymous memory, no API, kB", "tini-static", 1.5),
+    ("anonymous memory, kB", "anonymous memory, no API, kB", "tini-static", 1.6),
     ("size of the file, kB", "size of the file, kB", "proa 0.1.3", 0.6),
-    ("ready event -> child, ms", "ready event -> child, ms", "proa 0.1.3", 1.4),
+    ("ready event -> child, ms", "ready event -> child, ms", "proa 0.1.3", 1.2),
     ("child's end -> stop request, ms", "child's end -> stop request, ms", "proa 0.1.3", 1.4),
-    ("whole run of `true`, all ready, CPU ms", "whole run of `true`, all ready, CPU ms", "proa 0.1.3", 0.8),
+    ("whole run of `true`, all ready, CPU ms", "whole run of `true`, all ready, CPU ms", "proa 0.1.3", 0.65),
     ("whole run of `true`, no API, wall ms", "whole run of `true`, no API, wall ms", "tini", 2.0),
     ("API: bytes down", "API: bytes down", "proa 0.1.3", 1.1),
 ];
