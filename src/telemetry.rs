@@ -146,7 +146,7 @@ pub fn leave_termination_message(message: &str) {
 }
 
 /// The text in at most so many bytes; what was cut off leaves a mark.
-fn cut(text: &str, most: usize) -> Cow<'_, str> {
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
     const MARK: &str = " [...]";
     if text.len() <= most {
         return Cow::Borrowed(text);

@@ -5,14 +5,14 @@
 //! would otherwise stay as long as the command runs, since an allocator gives
 //! back only whole pages that nobody uses.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, RawFd};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, fcntl, readlink};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
@@ -27,8 +27,8 @@ unsafe extern "C" {
     static environ: *const *const c_char;
 }
 
-/// Where the kernel shows the file that this process runs.
-const OURSELVES: &str = "/proc/self/exe";
+/// Where the kernel shows the file that this process runs (`proc_pid_exe(5)`).
+const OURSELVES: &CStr = c"/proc/self/exe";
 
 /// Starts this program afresh, with the same arguments and environment; the
 /// fresh one finds `state` by [`left`], told by `variable`. Returns only where
@@ -50,8 +50,8 @@ pub fn start_afresh(variable: &str, state: &[u8]) -> Result<std::convert::Infall
 /// very program: not where it is an emulator (which shows our name, but its
 /// own file) or a dynamic linker that was given us as an argument.
 fn is_what_runs() -> Result<()> {
-    let named = fs::read_link(OURSELVES).context("who we are")?;
-    let (shown, named) = (stat(OURSELVES)?, stat(&named).context("our executable is gone")?);
+    let named = readlink(OURSELVES).context("who we are")?;
+    let (shown, named) = (stat(OURSELVES)?, stat(named.as_os_str()).context("our executable is gone")?);
     ensure!(
         (shown.st_dev, shown.st_ino) == (named.st_dev, named.st_ino),
         "another executable is in our place"
@@ -62,7 +62,8 @@ fn is_what_runs() -> Result<()> {
     Ok(())
 }
 
-/// `told` comes first and alone: it must be what the fresh program reads.
+/// `told` comes first: of two variables of one name that is the one that counts
+/// (`getenv(3)`).
 #[expect(unsafe_code, reason = "environ and argv are C arrays, handed on as they are")]
 fn exec(told: &CString) -> Errno {
     let mut environment = vec![told.as_ptr()];
@@ -77,7 +78,7 @@ fn exec(told: &CString) -> Errno {
     }
     environment.push(std::ptr::null());
     // SAFETY: three NUL-terminated things that outlive the call.
-    unsafe { libc::execve(c"/proc/self/exe".as_ptr(), args::as_given().0, environment.as_ptr()) };
+    unsafe { libc::execve(OURSELVES.as_ptr(), args::as_given().0, environment.as_ptr()) };
     Errno::last()
 }
 

@@ -16,6 +16,10 @@ const MOST: usize = 8;
 /// (`mmap_base`: 128 MiB at least).
 const STACK: usize = 1024 * 1024;
 
+/// More than our own frame and those of the calls from it need below the
+/// variable that they are measured from.
+const FRAME: usize = 1024;
+
 /// Gives back what can be spared, then sleeps until `descriptor` is readable.
 ///
 /// One function does both, by one C function, so that nothing but their two
@@ -30,14 +34,12 @@ pub fn sleep_small(descriptor: RawFd) {
         libc::malloc_trim(0);
     }
     let page = page_size();
-    let clean = clean_segments();
-    for (address, length) in clean {
+    for (address, length) in clean_segments().into_iter().filter(|(_, length)| *length > 0) {
         // SAFETY: MADV_DONTNEED on a private, unwritten file mapping loses
         // nothing: the next access reads the same bytes from the file.
         unsafe { libc::syscall(libc::SYS_madvise, address, length, libc::MADV_DONTNEED) };
     }
-    // One page below our own frame is left for the calls from here.
-    let unused = (&raw const polled).addr() / page * page - page;
+    let unused = ((&raw const polled).addr() - FRAME) / page * page;
     // SAFETY: nothing lives in the stack below the innermost frame.
     unsafe { libc::syscall(libc::SYS_madvise, unused - STACK, STACK, libc::MADV_DONTNEED) };
     // SAFETY: `polled` is one record; null is no timeout and no mask.

@@ -34,6 +34,7 @@ use super::document::{PodDocument, PodListDocument};
 use super::events::Events;
 use super::identity::PodName;
 use crate::plan::IdentityPlan;
+use crate::telemetry::cut;
 
 /// Until a connection stands, TLS aside.
 const CONNECT: Duration = Duration::from_secs(4);
@@ -61,17 +62,15 @@ pub enum ApiError {
 impl std::fmt::Display for ApiError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Status { code, message, .. } => write!(out, "{code}: {}", short(message)),
-            Self::Garbage(what) => write!(out, "the answer is not our Pod: {}", short(what)),
+            Self::Status { code, message, .. } => write!(out, "{code}: {}", cut(message, QUOTED)),
+            Self::Garbage(what) => write!(out, "the answer is not our Pod: {}", cut(what, QUOTED)),
             Self::Unreachable(error) => write!(out, "{error:#}"),
         }
     }
 }
 
 /// The server's words are quoted in log lines, and may be megabytes.
-fn short(words: &str) -> &str {
-    words.get(..words.floor_char_boundary(1024)).unwrap_or_default()
-}
+const QUOTED: usize = 1024;
 
 type ApiResult<T> = Result<T, ApiError>;
 

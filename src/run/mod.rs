@@ -69,8 +69,8 @@ impl Child {
     /// Waits for its end. `settle` is called once, when it has run for a while; it
     /// may start the program afresh.
     pub fn wait(mut self, plan: &RunPlan, signals: &Signals, settle: impl Fn(&Self)) -> RunReport {
-        let mut run = Run { child: &mut self, signals, signal_group: plan.signal_group, quit: None };
-        run.quit = plan.quit_file.as_deref().map(|file| QuitFile::new(file, plan.quit_grace));
+        let quit = plan.quit_file.as_deref().map(|file| QuitFile::new(file, plan.quit_grace));
+        let mut run = Run { child: &mut self, signals, signal_group: plan.signal_group, quit };
         // A panic must not lose the command's code: what is known of it survives.
         let end = loop {
             match guarded(|| run.wait(&settle)) {
@@ -102,6 +102,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn wait(&mut self, settle: impl Fn(&Child)) -> ChildEnd {
+        let mut busy = false;
         loop {
             self.handle_all();
             if let Some(end) = self.child.end {
@@ -119,8 +120,11 @@ impl Run<'_> {
             }
             match until_settled.into_iter().chain(next).min() {
                 Some(limit) => drop(self.signals.wait(folder, Some(limit))),
-                None if self.signals.wait(None, Some(SETTLE)) => {}
-                None => self.signals.wait_small(),
+                None if busy && self.signals.wait(None, Some(SETTLE)) => {}
+                None => {
+                    self.signals.wait_small();
+                    busy = true;
+                }
             }
         }
     }

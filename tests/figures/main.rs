@@ -40,6 +40,9 @@ const IDLE: Duration = Duration::from_secs(10);
 /// The peak is of interest there, not the wake-ups.
 const SHORT: Duration = Duration::from_millis(10);
 
+/// Where the kernel puts a stack is by chance, and so is whether it needs a page
+/// more: memory is the median of so many runs.
+const AGAIN: usize = 7;
 /// A command that runs for so long has seen the wrapper go to rest.
 const LASTING: Duration = Duration::from_millis(500);
 const STOP: &str = "child's end -> stop request, ms";
@@ -89,8 +92,10 @@ fn footprints(table: &mut Table, programs: &[Program], stamp: &str) {
             continue;
         }
         let found = measure::footprint_alone(program, stamp, if program.gates { SHORT } else { IDLE });
-        table.set("RSS while the child runs, no API, kB", program.name, found.rss as f64);
-        table.set("anonymous memory, no API, kB", program.name, found.anonymous as f64);
+        let memory: Vec<_> = (0..AGAIN).map(|_| measure::footprint_alone(program, stamp, SHORT)).collect();
+        table.median("RSS while the child runs, no API, kB", program.name, memory.iter().map(|run| run.rss));
+        let anonymous = memory.iter().map(|run| run.anonymous);
+        table.median("anonymous memory, no API, kB", program.name, anonymous);
         if !program.gates {
             table.set("threads", program.name, found.threads as f64);
             table.set("descriptors beyond 0-2", program.name, found.descriptors as f64);
@@ -145,8 +150,10 @@ fn traffics(table: &mut Table, programs: &[Program], stamp: &str) {
         table.set("API: requests", name, found.requests as f64);
         table.set("API: bytes up", name, found.up as f64);
         table.set("API: bytes down", name, found.down as f64);
-        table.set("RSS while the child runs, kB", name, found.footprint.rss as f64);
-        table.set("anonymous memory, kB", name, found.footprint.anonymous as f64);
+        let memory = (0..AGAIN).map(|_| measure::traffic(program, stamp, 0, SHORT).footprint);
+        let memory: Vec<_> = memory.collect();
+        table.median("RSS while the child runs, kB", name, memory.iter().map(|run| run.rss));
+        table.median("anonymous memory, kB", name, memory.iter().map(|run| run.anonymous));
         table.set("threads", name, found.footprint.threads as f64);
         table.set("descriptors beyond 0-2", name, found.footprint.descriptors as f64);
         table.set("wake-ups in 10 s", name, found.footprint.wakeups as f64);

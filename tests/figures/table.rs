@@ -63,6 +63,12 @@ impl Table {
         self.cell(row, program, (spread.median, Some(spread.p95)));
     }
 
+    /// Sets a cell to the median of many runs.
+    pub fn median(&mut self, row: &'static str, program: &'static str, values: impl Iterator<Item = u64>) {
+        let spread = Spread::of(values.map(|value| value as f64).collect());
+        self.set(row, program, spread.median);
+    }
+
     fn cell(&mut self, row: &'static str, program: &'static str, value: (f64, Option<f64>)) {
         match self.rows.iter_mut().find(|(name, _)| *name == row) {
             Some((_, cells)) => drop(cells.insert(program, value)),
