@@ -86,7 +86,7 @@ impl Sender {
         self.go_on(None, ask, limit).await
     }
 
-    /// The same from where [`begin`] has got to.
+    /// The same from where `begun` has got to.
     ///
     /// # Errors
     /// [`HttpError`]

@@ -22,7 +22,7 @@ use url::{Address, HttpUrl};
 const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Everything that a run needs to know. What only matters before the command
-/// runs is not carried over to a fresh start (see [`crate::kept`]).
+/// runs is not carried over to a fresh start (see `kept.rs`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// What the user said about who we are.

@@ -52,27 +52,18 @@ pub struct Facts<'a> {
 #[inline(never)] // its frame must not stay while the command runs
 pub fn teardown(plan: &Plan, facts: &Facts<'_>, signals: &Signals) -> String {
     let mode = decide::mode(&plan.teardown, facts.before, facts.pod, facts.own);
-    let (items, waiting) = match mode {
-        Mode::Leave => {
-            info!("the kubelet will start this container again in this Pod, so the sidecars stay");
-            return String::new();
-        }
-        Mode::ExplicitOnly => (action::items(plan, facts.pod, facts.own, true), None),
-        Mode::TellOnce => (action::items(plan, facts.pod, facts.own, false), None),
-        Mode::Full => {
-            let items = action::items(plan, facts.pod, facts.own, false);
-            let waiting = facts
-                .pod
-                .zip(facts.own)
-                .map(|(pod, own)| Waiting::new(pod, own, &plan.ignored, SystemTime::now()));
-            (items, waiting.filter(|_| facts.access.is_some()))
-        }
-    };
+    if mode == Mode::Leave {
+        info!("the kubelet will start this container again in this Pod, so the sidecars stay");
+        return String::new();
+    }
+    let items = action::items(plan, facts.pod, facts.own, mode == Mode::ExplicitOnly);
+    // At once: all that follows takes longer than this.
+    let begun: Vec<_> = items.iter().map(Item::begin).collect();
+    let seen = facts.pod.zip(facts.own).filter(|_| mode == Mode::Full && facts.access.is_some());
+    let waiting = seen.map(|(pod, own)| Waiting::new(pod, own, &plan.ignored, SystemTime::now()));
     if items.is_empty() && waiting.as_ref().is_none_or(|waiting| waiting.pending().is_empty()) {
         return String::new();
     }
-    // The first thing: all that follows takes longer than this.
-    let begun: Vec<_> = items.iter().map(Item::begin).collect();
     let budget = decide::budget(&plan.teardown, facts.pod, facts.terminated);
     let deadline = Instant::now() + if mode == Mode::TellOnce { budget.min(HURRY) } else { budget };
     let (ended, all_ended) = watch::channel(false);
