@@ -147,7 +147,9 @@ impl Head {
                 Err(error) => return Err(HttpError::Other(format!("not an HTTP answer: {error}"))),
             };
             answer = answer.get(length..).unwrap_or_default();
-            let status = head.code.unwrap_or_default();
+            // Three digits, says the parser; the first is a class from 1 on (RFC 9110, section 15).
+            let status = head.code.filter(|code| *code >= 100);
+            let status = status.ok_or_else(|| HttpError::Other("an answer without a status".to_owned()))?;
             if (100..200).contains(&status) && status != 101 {
                 continue;
             }
@@ -208,8 +210,13 @@ mod tests {
         ] {
             assert_eq!(read(answer), expected, "{answer:?}");
         }
-        for answer in ["SSH-2.0-OpenSSH_9.2\r\n", "\x15\x03\x01", "HTTP/1.1 99\r\n\r\n", "HTTP/2 200\r\n\r\n"]
-        {
+        for answer in [
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "\x15\x03\x01",
+            "HTTP/1.1 99\r\n\r\n",
+            "HTTP/1.1 099 x\r\n\r\n",
+            "HTTP/2 200\r\n\r\n",
+        ] {
             assert!(Head::read(answer.as_bytes()).is_err(), "{answer:?}");
         }
         let flood = "a: b\r\n".repeat(FIELDS + 1);
