@@ -28,7 +28,7 @@ use crate::teardown::{self, Facts};
 use crate::telemetry;
 
 /// What is known by the end of the gate: all that run and teardown need.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Known {
     plan: Box<Plan>,
     /// None without the API.
@@ -156,8 +156,8 @@ fn start_command(plan: &Plan, signals: &Signals) -> Result<Child, Exit> {
 
 /// run, from the command's start on, and what follows.
 fn run_and_after(known: &Known, child: Child, signals: &Signals) -> Exit {
-    let ran = child
-        .wait(&known.plan.run, signals, |child| kept::start_afresh::<_, (Known, Child)>(&(known, child)));
+    let ran =
+        child.wait(&known.plan.run, signals, |child| kept::start_afresh::<(Known, Child)>(&(known, child)));
     // A sidecar that was asked to quit waits for nobody: others wait for it.
     let exit = if ran.asked_to_quit { Exit::Done } else { Exit::Child(ran.end) };
     teardown_and_exit(known, exit, Some(ran), signals)

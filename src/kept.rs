@@ -13,8 +13,8 @@ use crate::os::afresh;
 /// Starts `proa` afresh with `known`, which [`left`] gives back there. Returns
 /// where that cannot be had: everything goes on with the memory that it has.
 #[inline(never)] // its frame must not stay
-pub fn start_afresh<T: Serialize, Owned: DeserializeOwned>(known: &T) {
-    let Err(error) = packed::<_, Owned>(known).and_then(|state| afresh::start_afresh(LEFT, &state));
+pub fn start_afresh<Owned: DeserializeOwned>(known: &impl Serialize) {
+    let Err(error) = packed::<Owned>(known).and_then(|state| afresh::start_afresh(LEFT, &state));
     debug!("not started afresh: {error:#}");
 }
 
@@ -29,7 +29,7 @@ pub fn left<Owned: DeserializeOwned>(env: &impl Environment) -> Option<Result<Ow
     Some(state.and_then(|state| unpacked(&state)))
 }
 
-fn packed<T: Serialize, Owned: DeserializeOwned>(known: &T) -> Result<Vec<u8>> {
+fn packed<Owned: DeserializeOwned>(known: &impl Serialize) -> Result<Vec<u8>> {
     // A path that is no UTF-8 has no place in JSON.
     let state = serde_json::to_vec(known).context("cannot be written down")?;
     // The fresh start has no other source: what it could not read is not left.

@@ -35,7 +35,7 @@ pub struct RunReport {
 }
 
 /// The command that runs, and what has happened to it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Child {
     pid: i32,
     started: Moment,
